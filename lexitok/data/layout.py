@@ -1,0 +1,140 @@
+"""How a document becomes model input: its symbols, the units they belong to, and what may be seen from where.
+
+A document is a stream of symbols that are all predicted: its text symbols, end-of-unit symbols where the boundary
+rule has them, and `eot` at the end. A *piece* is a range of that stream that fits a context. Its inputs are `bos`
+followed by the range but for its last symbol, so every symbol of the document is the target of exactly one position,
+the first one of every piece included: nothing is dropped.
+
+Boundary rules say which unit a position is pooled into (`unit_of`) and the newest unit whose backbone output it may
+see (`guide_of`, -1: none):
+
+- `none`: every symbol is a unit (`TokenLM`).
+- `lagged` (HAT v2): `bos` is a unit of its own; a position sees the unit before its own, as far as the splitter knew
+  it to be complete by then.
+- `end_symbol` (HAT v1): a unit is opened by `bos` or by the symbol that closed the unit before, which serves as its
+  slot; a position sees the unit before its own.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+BOUNDARIES = ("none", "lagged", "end_symbol")
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A document's stream of targets, `n` symbols long.
+
+    Attributes:
+      symbols: int32 `[n]`.
+      nbytes: int32 `[n]`, raw bytes that each symbol stands for; their sum is the length of the raw document.
+      unit_ends: bool `[n]`, the symbol is the last of its unit.
+      closed: int32 `[n]`, units of the document known to be complete once the symbol has been read.
+      boundary: one of `BOUNDARIES`.
+      bos: the symbol that opens every piece.
+    """
+
+    symbols: np.ndarray
+    nbytes: np.ndarray
+    unit_ends: np.ndarray
+    closed: np.ndarray
+    boundary: str
+    bos: int
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A range of a document as model input, `n` positions and `u` units long; indices count from the piece's start.
+
+    Attributes:
+      symbols, targets: int32 `[n]`.
+      weights: float32 `[n]`, 0 where a target is only context (it was scored in an earlier piece).
+      nbytes: int32 `[n]`, raw bytes of each target.
+      unit_of, guide_of: int32 `[n]`.
+      units: `u`.
+    """
+
+    symbols: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    nbytes: np.ndarray
+    unit_of: np.ndarray
+    guide_of: np.ndarray
+    units: int
+
+
+def make_piece(document: Document, start: int, stop: int, scored_from: int | None = None) -> Piece:
+    """The piece whose targets are `document.symbols[start:stop]`; those before `scored_from` have weight 0."""
+    targets = document.symbols[start:stop]
+    symbols = np.concatenate([[document.bos], targets[:-1]]).astype(np.int32)
+    unit_of, guide_of = _unit_indices(document, start, stop)
+    weights = np.ones(stop - start, np.float32)
+    weights[: max(0, (scored_from or start) - start)] = 0
+    return Piece(
+        symbols=symbols,
+        targets=targets.astype(np.int32),
+        weights=weights,
+        nbytes=document.nbytes[start:stop].astype(np.int32),
+        unit_of=unit_of.astype(np.int32),
+        guide_of=guide_of.astype(np.int32),
+        units=int(unit_of[-1]) + 1,
+    )
+
+
+def _unit_indices(document: Document, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    n = stop - start
+    if document.boundary == "none":
+        return np.arange(n), np.arange(n)
+    read = slice(start, stop - 1)  # the symbols at input positions 1..n-1
+    ends = document.unit_ends[read].astype(np.int64)
+    if document.boundary == "end_symbol":
+        unit_of = np.concatenate([[0], np.cumsum(ends)])
+        return unit_of, unit_of - 1
+    unit_of = np.concatenate([[0], 1 + np.cumsum(ends) - ends])
+    before = int(document.unit_ends[:start].sum())
+    known = np.concatenate([[1], 1 + np.maximum(document.closed[read] - before, 0)])
+    return unit_of, np.minimum(unit_of, known) - 1
+
+
+def split_document(document: Document, symbols: int, units: int) -> Iterator[Piece]:
+    """Cuts a document into pieces of at most `symbols` positions and `units` units, at ends of units where possible.
+
+    Raises:
+      ValueError: a budget is too small to make progress.
+    """
+    for start, stop in piece_ranges(document, symbols, units):
+        yield make_piece(document, start, stop)
+
+
+def piece_ranges(document: Document, symbols: int, units: int) -> Iterator[tuple[int, int]]:
+    """Consecutive ranges of targets that cover the document, each within both budgets."""
+    start = 0
+    while start < len(document):
+        stop = longest_stop(document, start, symbols, units)
+        yield start, stop
+        start = stop
+
+
+def longest_stop(document: Document, start: int, symbols: int, units: int) -> int:
+    """The furthest end of a piece that begins at `start`: at a unit's end if one is in reach, else in mid-unit."""
+    if symbols < 1 or units < 2:
+        raise ValueError(f"budgets of {symbols} symbols and {units} units are too small: 1 and 2 are the least")
+    stop = min(len(document), start + symbols)
+    if stop == len(document) and _units_in(document, start, stop) <= units:
+        return stop
+    if document.boundary == "none":
+        return min(stop, start + units)
+    ends = start + 1 + np.flatnonzero(document.unit_ends[start:stop])
+    ends = ends[: units - (document.boundary == "lagged")]  # there, `bos` is a unit of its own
+    return int(ends[-1]) if len(ends) else stop
+
+
+def _units_in(document: Document, start: int, stop: int) -> int:
+    if document.boundary == "none":
+        return stop - start
+    return 1 + int(document.unit_ends[start : stop - 1].sum()) + (document.boundary == "lagged")
