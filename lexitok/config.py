@@ -10,7 +10,7 @@ def default_config() -> ConfigDict:
     c.seed = 0
     c.data = _data()
     c.text = _text()
-    c.model = _byte_unit_lm()
+    c.model = byte_unit_lm()
     c.optimizer = _optimizer()
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; one may be -1: what is left
     c.train = _train()
@@ -20,7 +20,7 @@ def default_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     c = ConfigDict()
-    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; several, weighted: `0.7*stdlib + 0.3*text:a/*.md`
+    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
     c.source = "stdlib"
     c.train_split = "train"
     c.validation_split = "validation"
@@ -76,15 +76,18 @@ def transformer(**changes) -> ConfigDict:
     return c
 
 
-def _byte_unit_lm() -> ConfigDict:
+def byte_unit_lm() -> ConfigDict:
+    """Settings of `ByteUnitLM`, for `c.model`: a HAT v2."""
     c = ConfigDict()
     c.kind = "byte_unit_lm"
     c.compute_dtype = "auto"  # `auto`: bfloat16 on accelerators, float32 on CPU
     c.encoder = local(L=2)
     c.pool = "latent_query"  # `latent_query` (HAT v2), `slot` (HAT v1)
+    c.pool_positions = "offset"  # of bytes for the pool: `offset` in their unit, or `published`: less the unit's number
     c.backbone = transformer(final_norm="none")
     c.unpool = "add"  # `add` (HAT v2), `prefix` (HAT v1)
-    c.decoder = local(L=2)
+    c.unpool_weights = "needed"  # of `add`: `needed`, or `published`: with query and key weights that have no effect
+    c.decoder = local(L=2, final_norm="rms")
     c.logit_softcap = 0.0
     return c
 

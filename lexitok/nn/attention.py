@@ -1,0 +1,64 @@
+"""The attention layer: projections, optional QK-norm, rotary positions, and the op."""
+
+import math
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from lexitok.nn.layers import RmsNorm, normal, rope
+from lexitok.ops.attention import Places, attention
+
+
+class Attention(nnx.Module):
+    """Grouped-query attention; `c` is a `lexitok.config.transformer` section, `scope` is `causal` or `full`."""
+
+    def __init__(self, c: ConfigDict, *, scope: str, rngs: nnx.Rngs):
+        if c.H % c.K:
+            raise ValueError(f"H={c.H} query heads cannot share K={c.K} key heads: H must be a multiple of K")
+        self.c = c
+        self.scope = scope
+        self.wq = normal(rngs, (c.D, c.H, c.N), c.D)
+        self.wk = normal(rngs, (c.D, c.K, c.N), c.D)
+        self.wv = normal(rngs, (c.D, c.K, c.N), c.D)
+        self.wo = normal(rngs, (c.H, c.N, c.D), c.H * c.N, gain=1 / math.sqrt(2 * c.L))
+        if c.qk_norm not in ("none", "rms"):
+            raise ValueError(f"unknown qk_norm '{c.qk_norm}'; there are none, rms")
+        norm = c.qk_norm == "rms"
+        self.q_norm = RmsNorm(c.N, eps=c.norm_eps, kind=c.norm_scale) if norm else None
+        self.k_norm = RmsNorm(c.N, eps=c.norm_eps, kind=c.norm_scale) if norm else None
+
+    def project(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> tuple[Array, Array, Array]:
+        """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions."""
+        c, dtype = self.c, x_BxSxD.dtype
+        q = jnp.einsum("BSD,DHN->BSHN", x_BxSxD, self.wq[...].astype(dtype))
+        k = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wk[...].astype(dtype))
+        v = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wv[...].astype(dtype))
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        turn = {
+            "global": {"base": c.rope_base, "scale": c.rope_scale, "llama3": tuple(c.rope_llama3)},
+            "local": {"base": c.rope_base_local},
+        }[kind]
+        return rope(q, places.positions_BxS, **turn), rope(k, places.positions_BxS, **turn), v
+
+    def mix(self, q, k, v, query: Places, key: Places | None, kind: str) -> Float[Array, "B T D"]:
+        """Attends from `q` to `k` and `v`, and projects back; `key` is None for a row that attends to itself."""
+        c = self.c
+        y_BxTxHxN = attention(
+            q,
+            k,
+            v,
+            query,
+            key,
+            scope=self.scope,
+            window=c.window if kind == "local" else 0,
+            scale=c.query_scale or c.N**-0.5,
+            softcap=c.softcap,
+            implementation=None if c.attention == "auto" or key is not None else c.attention,
+        )
+        return jnp.einsum("BTHN,HND->BTD", y_BxTxHxN, self.wo[...].astype(q.dtype))
+
+    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
+        return self.mix(*self.project(x_BxSxD, places, kind), places, None, kind)

@@ -1,0 +1,101 @@
+"""The small layers: a linear map, RMS norm, the gated feed-forward, rotary positions.
+
+Parameters are float32; products take their operands in the dtype of the activations.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+from ml_collections import ConfigDict
+
+
+def normal(rngs: nnx.Rngs, shape: Sequence[int], fan_in: int, gain: float = 1.0) -> nnx.Param:
+    """A parameter from a normal distribution cut at two deviations, with standard deviation `gain / sqrt(fan_in)`."""
+    cut = 0.87962566103423978  # standard deviation of the unit normal cut at two deviations
+    values = jax.random.truncated_normal(rngs.params(), -2.0, 2.0, tuple(shape), jnp.float32)
+    return nnx.Param(values * (gain / math.sqrt(fan_in) / cut))
+
+
+class Project(nnx.Module):
+    """A linear map without bias, `project: [D_in, D_out]`."""
+
+    def __init__(self, d_in: int, d_out: int, *, rngs: nnx.Rngs, gain: float = 1.0):
+        self.project = normal(rngs, (d_in, d_out), d_in, gain)
+
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
+        return x @ self.project[...].astype(x.dtype)
+
+
+class RmsNorm(nnx.Module):
+    """Division by the root mean square, then a learned scale: `x * w`, or `x * (1 + w)` where `kind` is `offset`."""
+
+    def __init__(self, D: int, *, eps: float, kind: str = "plain"):
+        if kind not in ("plain", "offset"):
+            raise ValueError(f"unknown norm scale '{kind}'; there are plain, offset")
+        self.eps = eps
+        self.kind = kind
+        self.scale = nnx.Param(jnp.ones(D, jnp.float32) if kind == "plain" else jnp.zeros(D, jnp.float32))
+
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        x32 = x.astype(jnp.float32)
+        x32 = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + self.eps)
+        scale = self.scale[...] if self.kind == "plain" else 1.0 + self.scale[...]
+        return (x32 * jnp.expand_dims(scale, range(x.ndim - 1))).astype(x.dtype)
+
+
+ACTIVATIONS = {"silu": jax.nn.silu, "gelu": lambda x: jax.nn.gelu(x, approximate=True)}
+
+
+class FeedForward(nnx.Module):
+    """Gated feed-forward: `down(activation(gate(x)) * up(x))`."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        if c.activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation '{c.activation}'; there are {', '.join(ACTIVATIONS)}")
+        self.activation = c.activation
+        self.gate = normal(rngs, (c.D, c.F), c.D)
+        self.up = normal(rngs, (c.D, c.F), c.D)
+        self.down = normal(rngs, (c.F, c.D), c.F, gain=1 / math.sqrt(2 * c.L))
+
+    def __call__(self, x_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
+        dtype = x_BxSxD.dtype
+        gate = ACTIVATIONS[self.activation](x_BxSxD @ self.gate[...].astype(dtype))
+        return (gate * (x_BxSxD @ self.up[...].astype(dtype))) @ self.down[...].astype(dtype)
+
+
+def rope(
+    x_BxSxHxN: Float[Array, "B S H N"],
+    positions_BxS: Int[Array, "B S"],
+    *,
+    base: float,
+    scale: float = 1.0,
+    llama3: tuple[float, ...] = (),
+) -> Float[Array, "B S H N"]:
+    """Rotary positions (arXiv 2104.09864), halves rotated together as in Llama's checkpoints; angles in float32.
+
+    Args:
+      x_BxSxHxN: queries or keys; `N` is even.
+      positions_BxS: positions.
+      base: slowest wavelength over 2 pi.
+      scale: positions are divided by it.
+      llama3: factor, low and high frequency factor and original context of Llama 3.1's rescaling, or empty.
+    """
+    half = x_BxSxHxN.shape[-1] // 2
+    frequencies = base ** (-jnp.arange(half, dtype=jnp.float32) / half) / scale
+    if llama3:
+        frequencies = _llama3_frequencies(frequencies, *llama3)
+    angles = positions_BxS.astype(jnp.float32)[:, :, None, None] * frequencies[None, None, None, :]
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    x1, x2 = jnp.split(x_BxSxHxN.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1).astype(x_BxSxHxN.dtype)
+
+
+def _llama3_frequencies(frequencies, factor, low, high, context):
+    """Llama 3.1: long wavelengths are stretched by `factor`, short ones kept, those between interpolated."""
+    turns = context * frequencies / (2 * math.pi)  # full turns within the original context
+    kept = jnp.clip((turns - low) / (high - low), 0.0, 1.0)
+    return frequencies * (kept + (1.0 - kept) / factor)

@@ -1,0 +1,61 @@
+"""Objectives: a model and a batch to sums that are added up over batches and devices, and divided only on the host."""
+
+import math
+from typing import Protocol
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lexitok.data.batch import Batch
+from lexitok.ops.linear_cross_entropy import Scores
+
+LN2 = math.log(2)
+
+
+class Model(Protocol):
+    """What an objective asks of a model."""
+
+    def scores(self, batch: Batch, chunk: int = 512) -> Scores: ...
+
+
+Sums = dict[str, Float[Array, ""]]
+
+
+def language_modelling(
+    model: Model, batch: Batch, *, eot: int, z_loss: float = 0.0, chunk: int = 512
+) -> tuple[Float[Array, ""], Sums]:
+    """Next-symbol prediction.
+
+    Args:
+      model: the model.
+      batch: the batch.
+      eot: the symbol that ends documents. It is learned like any other, but its nats are no text's.
+      z_loss: weight of the squared log-normaliser (arXiv 2204.02311).
+      chunk: positions of a row whose logits are held at once.
+
+    Returns:
+      The loss summed over targets; and sums: `weights` (targets), `loss` (nats of all of them), `nats` of text and
+      end-of-unit symbols, `eot_nats`, `bytes` of raw text, `right` (targets that have the largest logit).
+    """
+    scores = model.scores(batch, chunk)
+    weights = batch.weights_BxS
+    loss = jnp.sum(weights * scores.nll_BxS)
+    ends = batch.targets_BxS == eot
+    eot_nats = jnp.sum(jnp.where(ends, weights * scores.nll_BxS, 0.0))
+    sums = {
+        "weights": jnp.sum(weights),
+        "loss": loss,
+        "nats": loss - eot_nats,
+        "eot_nats": eot_nats,
+        "bytes": jnp.sum(jnp.where(weights > 0, batch.bytes_BxS, 0)).astype(jnp.float32),
+        "right": jnp.sum(weights * scores.is_top_BxS.astype(jnp.float32)),
+    }
+    total = loss
+    if z_loss:
+        total = loss + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
+    return total, sums
+
+
+def bits_per_byte(nats: float, nbytes: float) -> float:
+    """Bits per byte: a ratio of sums. NaN where there are no bytes."""
+    return nats / (LN2 * nbytes) if nbytes else math.nan

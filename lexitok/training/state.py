@@ -1,0 +1,70 @@
+"""The train state, and how it comes into being without a full copy on any device."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Int
+
+from lexitok.sharding import state_shardings
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that a step changes.
+
+    Attributes:
+      step: steps taken.
+      model: parameters, float32.
+      optimizer: the optimizer's state.
+      ema: exponential average of the parameters, or None.
+    """
+
+    step: Int[Array, ""]
+    model: Any
+    optimizer: Any
+    ema: Any
+
+    @property
+    def averaged(self) -> Any:
+        """The parameters to evaluate: the average where there is one."""
+        return self.model if self.ema is None else self.ema
+
+
+MakeModel = Callable[[nnx.Rngs], Any]
+
+
+def make_state(make_model: MakeModel, optimizer: optax.GradientTransformation, key: Array, *, ema: float) -> TrainState:
+    """A fresh state; to be traced or jitted, see `init_state`."""
+    model = make_model(nnx.Rngs(params=key))
+    average = jax.tree.map(jnp.copy, model) if ema else None
+    return TrainState(jnp.zeros((), jnp.int32), model, optimizer.init(model), average)
+
+
+def abstract_state(
+    make_model: MakeModel, optimizer: optax.GradientTransformation, mesh: Mesh, *, ema: float
+) -> TrainState:
+    """Shapes, dtypes and shardings of the state, as `ShapeDtypeStruct`; nothing is allocated."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: make_state(make_model, optimizer, key, ema=ema), key)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        state_shardings(shapes, mesh),
+    )
+
+
+def init_state(
+    make_model: MakeModel, optimizer: optax.GradientTransformation, mesh: Mesh, seed: int, *, ema: float
+) -> TrainState:
+    """A fresh state, every device making only its own part. The same on every mesh."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(make_model, optimizer, mesh, ema=ema))
+    make = jax.jit(lambda key: make_state(make_model, optimizer, key, ema=ema), out_shardings=shardings)
+    with jax.set_mesh(mesh):
+        return make(jax.random.key(seed))

@@ -1,0 +1,67 @@
+"""One training step: gradients summed over micro-batches, one update."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lexitok.data.batch import Batch
+from lexitok.training.objective import Sums
+from lexitok.training.state import TrainState
+
+Objective = Callable[[Any, Batch], tuple[jax.Array, Sums]]
+
+
+def make_step(
+    objective: Objective, optimizer: optax.GradientTransformation, *, accumulate: int = 1, ema: float = 0.0
+) -> Callable[[TrainState, Batch], tuple[TrainState, Sums]]:
+    """The function of a state and a batch to the next state and the batch's sums, to be jitted with `donate_argnums=0`.
+
+    Args:
+      objective: to be minimised, summed over targets; the gradient is of its mean over all targets of the batch.
+      optimizer: makes updates from gradients.
+      accumulate: micro-batches that the rows are cut into; the result is that of the whole batch.
+      ema: decay of the average of the parameters; 0: none is kept.
+
+    Returns:
+      The step; its sums also hold `grad_norm`, before clipping.
+    """
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Sums]:
+        grads, sums = summed_gradients(objective, state.model, batch, accumulate)
+        scale = 1.0 / jnp.maximum(sums["weights"], 1.0)
+        grads = jax.tree.map(lambda g: g * scale, grads)
+        updates, opt_state = optimizer.update(grads, state.optimizer, state.model)
+        model = optax.apply_updates(state.model, updates)
+        average = state.ema
+        if ema:
+            average = jax.tree.map(lambda a, p: ema * a + (1.0 - ema) * p, average, model)
+        return TrainState(state.step + 1, model, opt_state, average), {
+            **sums,
+            "grad_norm": optax.tree.norm(grads),
+        }
+
+    return step
+
+
+def summed_gradients(objective: Objective, model: Any, batch: Batch, accumulate: int) -> tuple[Any, Sums]:
+    """Gradients and sums of the objective, one micro-batch at a time."""
+    gradient = jax.grad(objective, has_aux=True)
+    if accumulate == 1:
+        return gradient(model, batch)
+
+    def cut(x):  # every micro-batch takes rows from every device
+        return jnp.moveaxis(x.reshape(x.shape[0] // accumulate, accumulate, *x.shape[1:]), 1, 0)
+
+    micro_batches = jax.tree.map(cut, batch)
+    zeros = jax.tree.map(
+        lambda s: jnp.zeros(s.shape, s.dtype),
+        jax.eval_shape(gradient, model, jax.tree.map(lambda x: x[0], micro_batches)),
+    )
+
+    def add(total, micro_batch):
+        return jax.tree.map(jnp.add, total, gradient(model, micro_batch)), None
+
+    return jax.lax.scan(add, zeros, micro_batches)[0]
