@@ -15,7 +15,7 @@ def default_config() -> ConfigDict:
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; one may be -1: what is left
     c.train = _train()
     c.eval = _eval()
-    return c
+    return c.lock()
 
 
 def _data() -> ConfigDict:
@@ -72,7 +72,7 @@ def transformer(**changes) -> ConfigDict:
     c.final_norm = "rms"  # `rms`, `none`
     c.remat = "none"  # `none`, `dots`, `full`: what the backward pass recomputes
     c.attention = "auto"  # implementation of ops/attention
-    c.update(changes)
+    c.lock().update(changes)
     return c
 
 
@@ -94,8 +94,9 @@ def byte_unit_lm() -> ConfigDict:
 
 def local(**changes) -> ConfigDict:
     """A stack at the rate of bytes: `scope` says what a byte sees, `window` bytes before it or its own unit."""
-    c = transformer(D=128, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128, final_norm="none")
-    c.scope = "window"  # `window`: causal, across units; `unit`: only its own unit
+    c = transformer(D=128, L=2, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128, final_norm="none")
+    with c.unlocked():
+        c.scope = "window"  # `window`: causal, across units; `unit`: only its own unit
     c.update(changes)
     return c
 

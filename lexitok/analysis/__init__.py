@@ -1,0 +1,35 @@
+"""What notebooks and `experiments/compare.py` call: read a run, compare runs, load a model, look into it."""
+
+from lexitok.analysis.compare import compare_runs, markdown_table, text_table, write_comparison
+from lexitok.analysis.load import load_model, validation_documents
+from lexitok.analysis.parameters import array_table, parameters_table, render_tree
+from lexitok.analysis.plots import bpb_figure, learning_curves, save, to_png
+from lexitok.analysis.runs import Run, RunError, read_run
+from lexitok.analysis.surprisal import byte_bits, page_of, surprisal_page
+from lexitok.analysis.vectors import frequent_units, neighbour_table, neighbours, unit_vectors
+
+__all__ = [
+    "Run",
+    "RunError",
+    "array_table",
+    "bpb_figure",
+    "byte_bits",
+    "compare_runs",
+    "frequent_units",
+    "learning_curves",
+    "load_model",
+    "markdown_table",
+    "neighbour_table",
+    "neighbours",
+    "page_of",
+    "parameters_table",
+    "read_run",
+    "render_tree",
+    "save",
+    "surprisal_page",
+    "text_table",
+    "to_png",
+    "unit_vectors",
+    "validation_documents",
+    "write_comparison",
+]

@@ -2,12 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lexitok.data.layout import Piece
+
+# A leaf is a JAX or a numpy array, or what a tree map puts in its place (a shape, a sharding, None).
+IntLeafBxS = Int[Array, "B S"] | Any
+FloatLeafBxS = Float[Array, "B S"] | Any
+IntLeafBxW = Int[Array, "B W"] | Any
 
 
 @jax.tree_util.register_dataclass
@@ -22,10 +28,10 @@ class Units:
       positions_BxW: position of the unit in its piece.
     """
 
-    of_BxS: Int[Array, "B S"]
-    guide_BxS: Int[Array, "B S"]
-    segments_BxW: Int[Array, "B W"]
-    positions_BxW: Int[Array, "B W"]
+    of_BxS: IntLeafBxS
+    guide_BxS: IntLeafBxS
+    segments_BxW: IntLeafBxW
+    positions_BxW: IntLeafBxW
 
 
 @jax.tree_util.register_dataclass
@@ -42,13 +48,13 @@ class Batch:
       units: for byte-unit models; None where every symbol is a unit.
     """
 
-    symbols_BxS: Int[Array, "B S"]
-    targets_BxS: Int[Array, "B S"]
-    weights_BxS: Float[Array, "B S"]
-    bytes_BxS: Int[Array, "B S"]
-    segments_BxS: Int[Array, "B S"]
-    positions_BxS: Int[Array, "B S"]
-    units: Units | None
+    symbols_BxS: IntLeafBxS
+    targets_BxS: IntLeafBxS
+    weights_BxS: FloatLeafBxS
+    bytes_BxS: IntLeafBxS
+    segments_BxS: IntLeafBxS
+    positions_BxS: IntLeafBxS
+    units: Units | Any
 
 
 def pack_rows(rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | None, pad: int) -> Batch:

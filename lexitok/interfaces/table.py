@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from lexitok.nn.layers import normal
@@ -31,7 +32,7 @@ class Table(nnx.Module):
     def vocabulary_size(self) -> int:
         return self.table.shape[0]
 
-    def embed(self, symbols_BxS: Int[Array, "B S"], dtype: jnp.dtype) -> Float[Array, "B S D"]:
+    def embed(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The vectors of the symbols, in `dtype`."""
         return self.table[...].astype(dtype)[symbols_BxS] * jnp.asarray(self.embed_scale, dtype)
 

@@ -6,6 +6,7 @@ batch's two index arrays.
 
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
@@ -26,7 +27,7 @@ POOL_POSITIONS = ("offset", "published")
 class ByteUnitLM(nnx.Module):
     """Encoder, pool, backbone, unpool, decoder; `c` is a `lexitok.config.byte_unit_lm` section, frozen."""
 
-    def __init__(self, c: ConfigDict, V: int, *, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, c: ConfigDict, V: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         _check(c)
         self.c = c
         self.dtype = dtype

@@ -1,7 +1,7 @@
 """`TokenLM`: every symbol, be it a token or a byte, is a position of the backbone."""
 
-import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
@@ -15,7 +15,7 @@ from lexitok.ops.linear_cross_entropy import Scores
 class TokenLM(nnx.Module):
     """An interface around a causal backbone; `c` is a `lexitok.config.token_lm` section, frozen."""
 
-    def __init__(self, c: ConfigDict, V: int, *, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, c: ConfigDict, V: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         if c.interface not in INTERFACES:
             raise ValueError(f"unknown interface '{c.interface}'; there are {', '.join(INTERFACES)}")
         self.dtype = dtype

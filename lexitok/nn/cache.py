@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
@@ -28,7 +29,7 @@ class KVCache:
     slots_BxT: Int[Array, "B T"] | None = None
 
     @staticmethod
-    def empty(c: ConfigDict, rows: int, slots: int, dtype: jnp.dtype) -> "KVCache":
+    def empty(c: ConfigDict, rows: int, slots: int, dtype: DTypeLike) -> "KVCache":
         """A cache that holds nothing, for a stack of the given shape."""
         shape = (c.L, rows, slots, c.K, c.N)
         places = Places(jnp.full((rows, slots), EMPTY, jnp.int32), jnp.zeros((rows, slots), jnp.int32))

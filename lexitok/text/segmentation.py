@@ -1,7 +1,7 @@
 """What a splitter says about a byte string: where units start, and from which byte on that is known."""
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Segmentation:
         return np.append(np.flatnonzero(self.starts)[1:], len(self.starts)) if len(self.starts) else np.zeros(0, int)
 
 
+@runtime_checkable
 class SplitterStream(Protocol):
     """A splitter that reads one byte at a time."""
 
@@ -36,6 +37,7 @@ class SplitterStream(Protocol):
         ...
 
 
+@runtime_checkable
 class Splitter(Protocol):
     """Bytes to units, by rule. Any byte string has units, valid UTF-8 or not, and no byte is lost."""
 

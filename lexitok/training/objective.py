@@ -1,7 +1,6 @@
 """Objectives: a model and a batch to sums that are added up over batches and devices, and divided only on the host."""
 
-import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,9 +8,8 @@ from jaxtyping import Array, Float
 from lexitok.data.batch import Batch
 from lexitok.ops.linear_cross_entropy import Scores
 
-LN2 = math.log(2)
 
-
+@runtime_checkable
 class Model(Protocol):
     """What an objective asks of a model."""
 
@@ -54,8 +52,3 @@ def language_modelling(
     if z_loss:
         total = loss + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
     return total, sums
-
-
-def bits_per_byte(nats: float, nbytes: float) -> float:
-    """Bits per byte: a ratio of sums. NaN where there are no bytes."""
-    return nats / (LN2 * nbytes) if nbytes else math.nan

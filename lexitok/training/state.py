@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from lexitok.sharding import state_shardings
 
@@ -26,7 +26,7 @@ class TrainState:
       ema: exponential average of the parameters, or None.
     """
 
-    step: Int[Array, ""]
+    step: Any  # int32 scalar; a shape or a sharding where the state is abstract
     model: Any
     optimizer: Any
     ema: Any

@@ -9,6 +9,7 @@ import optax
 
 from lexitok.data.batch import Batch
 from lexitok.training.objective import Sums
+from lexitok.training.optimizer import exponential_average
 from lexitok.training.state import TrainState
 
 Objective = Callable[[Any, Batch], tuple[jax.Array, Sums]]
@@ -37,7 +38,7 @@ def make_step(
         model = optax.apply_updates(state.model, updates)
         average = state.ema
         if ema:
-            average = jax.tree.map(lambda a, p: ema * a + (1.0 - ema) * p, average, model)
+            average = exponential_average(average, model, ema, state.step)
         return TrainState(state.step + 1, model, opt_state, average), {
             **sums,
             "grad_norm": optax.tree.norm(grads),

@@ -1,0 +1,60 @@
+# Everything runs from a locked environment in .venv, which the first target that needs it makes.
+
+UV_VERSION := 0.13.9
+PYTHON := $(shell for p in python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
+UV := UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv
+RUN := .venv/bin/python
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow lint format benchmarks pod lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+quickstart: .venv/run  ## install, train a HAT and a subword model on the standard library, compare them
+	$(RUN) experiments/quickstart.py --out=runs/quickstart
+
+test: .venv/test lint  ## install, check style and types, run the tests
+	.venv/bin/pytest -n $(JOBS) --durations=15
+
+test-slow: .venv/test  ## whole training runs
+	.venv/bin/pytest -m slow --durations=15
+
+lint: .venv/test  ## ruff and pyright
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/pyright
+
+format: .venv/test  ## let ruff mend what it can
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+benchmarks: .venv/run  ## speed of splitters, data pipeline and training step on this machine
+	$(RUN) experiments/benchmarks/splitters.py
+	$(RUN) experiments/benchmarks/pipeline.py
+	$(RUN) experiments/benchmarks/train_step.py
+
+pod: .venv/test  ## compile the training step of configs/hat.py:pod for a TPU pod, without one
+	$(RUN) tpu/compile.py --config=configs/hat.py:pod --topology=v5e:4x4
+
+lock: .venv/bin/uv  ## resolve the dependencies anew
+	$(UV) lock --upgrade
+
+clean:  ## remove the environment and caches, keep runs
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+
+.venv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "lexitok needs Python 3.12 or newer; with pyenv: pyenv install 3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# A file a kind of environment; `test` has all of `run`.
+.venv/run: .venv/bin/uv pyproject.toml uv.lock
+	$(UV) sync --frozen --quiet --inexact
+	@touch $@
+
+.venv/test: .venv/bin/uv pyproject.toml uv.lock
+	$(UV) sync --frozen --quiet --extra test
+	@touch $@ .venv/run

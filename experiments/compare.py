@@ -1,0 +1,28 @@
+"""Compares runs: one table and one plot of bits per byte against bytes seen and against wall-clock.
+
+python experiments/compare.py runs/quickstart/hat runs/quickstart/subword --out=runs/quickstart/compare
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lexitok.analysis import RunError, read_run, write_comparison
+from lexitok.training.metrics import MetricsError
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Several runs in one table and one plot.")
+    parser.add_argument("runs", nargs="+", type=Path, help="run directories")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder for table.md and bpb.png")
+    args = parser.parse_args(argv)
+    try:
+        print(write_comparison([read_run(path) for path in args.runs], args.out))
+    except (RunError, MetricsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Lets a run's checkpoint go on with prompts, all in one batch.
+
+python experiments/generate.py --run=runs/hat --prompt='import ' --prompt='class ' --max_bytes=200 --top_p=0.9
+"""
+
+import sys
+
+from absl import flags
+
+from lexitok.analysis.load import load_model
+from lexitok.inference.generate import generate
+from lexitok.runner import run
+
+RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
+PROMPTS = flags.DEFINE_multi_string("prompt", [""], "Text to go on with; may be given several times.")
+MAX_BYTES = flags.DEFINE_integer("max_bytes", 200, "Bytes to write, at most.")
+TEMPERATURE = flags.DEFINE_float("temperature", 0.7, "0: always the most likely symbol.")
+TOP_K = flags.DEFINE_integer("top_k", 0, "Only the k most likely symbols; 0: all.")
+TOP_P = flags.DEFINE_float("top_p", 1.0, "Only the most likely symbols that together have this probability.")
+STOP = flags.DEFINE_multi_string("stop", [], "Text that ends the output; may be given several times.")
+SEED = flags.DEFINE_integer("seed", 0, "Of the random choices.")
+
+
+def main() -> None:
+    model, encoder = load_model(RUN.value)
+    prompts = [prompt.encode() for prompt in PROMPTS.value]
+    texts = generate(
+        model,
+        encoder,
+        prompts,
+        max_bytes=MAX_BYTES.value,
+        temperature=TEMPERATURE.value,
+        top_k=TOP_K.value,
+        top_p=TOP_P.value,
+        stop=[stop.encode() for stop in STOP.value],
+        seed=SEED.value,
+    )
+    for prompt, text in zip(prompts, texts, strict=True):
+        sys.stdout.buffer.write(prompt + text + b"\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""The first run: trains a HAT and a subword model on the same text, compares them, and lets both write.
+
+python experiments/quickstart.py --out=runs/quickstart
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from lexitok.analysis import read_run, write_comparison
+from lexitok.analysis.samples import write_samples
+from lexitok.config_files import load_config, override
+from lexitok.runner import run
+from lexitok.training.loop import train
+
+OUT = flags.DEFINE_string("out", "runs/quickstart", "Directory for the runs and their comparison.")
+SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to both configs.")
+
+NEXT = """What to type next:
+  .venv/bin/python experiments/generate.py --run={out}/hat --prompt='import '
+  .venv/bin/python experiments/train.py --config=configs/hat.py:cpu --config.train.steps=2000 --workdir=runs/hat
+  .venv/bin/python experiments/train.py --config=configs/hat.py:v1,cpu --config.data.source='text:DIR/**/*.txt' \\
+      --workdir=runs/hat_v1
+  .venv/bin/python experiments/compare.py runs/hat runs/hat_v1 --out=runs/compare
+  LEXITOK_RUN={out}/hat jupyter lab experiments/notebooks/inspect_run.ipynb"""
+
+
+def main() -> None:
+    out = Path(OUT.value)
+    runs, samples = [], []
+    for name in ("hat", "subword"):
+        config = load_config(f"configs/quickstart.py:{name}")
+        override(config, SET.value)
+        train(config, out / name)
+        samples.append(f"=== {name}\n{write_samples(out / name)}")
+        runs.append(read_run(out / name))
+    print(*samples, sep="\n")
+    print(write_comparison(runs, out / "compare"))
+    print(NEXT.format(out=out))
+
+
+if __name__ == "__main__":
+    run(main)

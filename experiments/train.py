@@ -1,0 +1,32 @@
+"""Trains a model, evaluates it, and lets it write.
+
+python experiments/train.py --config=configs/hat.py:cpu --workdir=runs/hat --config.train.steps=500
+
+Resumes if the directory has a checkpoint. On a pod, `tpu/run.sh` starts it on every host with --processes=auto.
+"""
+
+import json
+
+import jax
+from absl import flags
+
+from lexitok.analysis.samples import write_samples
+from lexitok.runner import define_config, run
+from lexitok.training.loop import train
+from lexitok.training.processes import PROCESSES, join
+
+CONFIG = define_config()
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.", required=True)
+JOIN = flags.DEFINE_enum("processes", "one", PROCESSES, "How the processes of a run find each other.")
+
+
+def main() -> None:
+    join(JOIN.value)
+    result = train(CONFIG.load(), WORKDIR.value)
+    if jax.process_count() == 1:
+        print(write_samples(WORKDIR.value))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    run(main)

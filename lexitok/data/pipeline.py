@@ -1,0 +1,154 @@
+"""Batches for training: sources → encoder → pieces → packed rows → batches, on Grain, with exact resume."""
+
+import atexit
+import dataclasses
+import weakref
+from typing import Any
+
+import grain
+from absl import flags
+from ml_collections import ConfigDict
+
+from lexitok.data.batch import Batch
+from lexitok.data.encoders import Encoder
+from lexitok.data.packing import Packing, PackIterDataset, as_batch
+from lexitok.data.report import PipelineReport
+from lexitok.data.sources import Corpus, mixed, open_source
+
+_READ_AHEAD = grain.ReadOptions(num_threads=2, prefetch_buffer_size=16)  # documents
+_PREFETCHED = 4  # batches
+
+
+_open_iterators: weakref.WeakSet["TrainIterator"] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_open_iterators() -> None:
+    """Grain's iterators close themselves when they are deleted, which fails once the interpreter is half gone."""
+    for iterator in list(_open_iterators):
+        iterator.close()
+        iterator._parents = ()
+
+
+class TrainIterator(grain.DatasetIterator[Batch]):
+    """Batches of numpy arrays without end; `report` says what has been delivered. Its state is JSON."""
+
+    def __init__(self, parent: grain.DatasetIterator, settings: dict[str, Any]):
+        super().__init__(parent)
+        self._settings = settings
+        self.report = PipelineReport()
+        _open_iterators.add(self)
+
+    def __next__(self) -> Batch:
+        element = next(self._parent)
+        self.report.add(element["account"])
+        return as_batch(element["fields"])
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the iterator stands: a position in the stream of documents, and the report so far."""
+        report = dataclasses.asdict(self.report)
+        return {"pipeline": self._parent.get_state(), "report": report, "settings": dict(self._settings)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes where `get_state` said.
+
+        Raises:
+          ValueError: the state is of a pipeline with other settings, which would give other batches; names them.
+        """
+        theirs = state["settings"]
+        differ = [key for key in self._settings if theirs.get(key) != self._settings[key]]
+        if differ:
+            pairs = ", ".join(f"{key} was {theirs.get(key)!r} and is {self._settings[key]!r}" for key in differ)
+            raise ValueError(f"the saved data iterator does not fit this pipeline: {pairs}")
+        self._parent.set_state(state["pipeline"])
+        self.report = PipelineReport(**state["report"])
+
+
+def train_iterator(
+    config: ConfigDict, encoder: Encoder, *, process_index: int = 0, process_count: int = 1
+) -> TrainIterator:
+    """This process's share of the batches that `config.data` and `config.seed` describe, without end.
+
+    Args:
+      config: the whole configuration.
+      encoder: documents to symbols (`make_encoder`).
+      process_index, process_count: documents are divided among processes, and so are the rows of a batch.
+
+    Raises:
+      SourceError: the source cannot be opened.
+      ValueError: rows or documents cannot be divided among the processes.
+    """
+    data: Any = config.data
+    seed: Any = config.seed
+    if data.rows % process_count:
+        raise ValueError(f"data.rows is {data.rows}, which cannot be divided among {process_count} processes")
+    corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
+    return batch_iterator(
+        corpus,
+        encoder,
+        rows=data.rows // process_count,
+        symbols=data.symbols,
+        units=data.units,
+        packing_bins=data.packing_bins,
+        seed=seed,
+        workers=data.workers,
+        shard=(process_index, process_count),
+    )
+
+
+def batch_iterator(
+    corpus: Corpus,
+    encoder: Encoder,
+    *,
+    rows: int,
+    symbols: int,
+    units: int,
+    packing_bins: int = 64,
+    seed: int = 0,
+    workers: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    epochs: int | None = None,
+) -> TrainIterator:
+    """Batches of `rows` rows of `symbols` symbols and `units` units (the latter not for boundary `none`).
+
+    Args:
+      shard: this process and the number of processes.
+      epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
+        a batch are padding.
+      workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
+    """
+    unit_budget = None if encoder.boundary == "none" else units
+    documents = _documents(corpus, seed, shard, epochs).to_iter_dataset(_READ_AHEAD)
+    packing = Packing(rows=rows, symbols=symbols, units=unit_budget, bins=packing_bins, seed=seed)
+    batches = PackIterDataset(documents, encoder, packing)
+    if workers:
+        if not flags.FLAGS.is_parsed():  # Grain's workers read its flags, which a notebook has not parsed
+            flags.FLAGS.mark_as_parsed()
+        batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    batches = grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=_PREFETCHED)
+    settings = {
+        "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
+        "weights": list(corpus.weights),
+        "vocabulary": encoder.vocabulary.fingerprint,
+        "boundary": encoder.boundary,
+        "rows": rows,
+        "symbols": symbols,
+        "units": unit_budget,
+        "packing_bins": packing_bins,
+        "seed": seed,
+        "workers": workers,
+        "shard": list(shard),
+        "epochs": epochs,
+    }
+    return TrainIterator(iter(batches), settings)
+
+
+def _documents(corpus: Corpus, seed: int, shard: tuple[int, int], epochs: int | None) -> grain.MapDataset:
+    index, count = shard
+    parts = []
+    for source in corpus.sources:
+        if len(source) < count:
+            raise ValueError(f"{source.name} has {len(source)} documents, fewer than the {count} processes")
+        part = grain.MapDataset.source(source)[index::count]  # before the shuffle: processes share no document
+        parts.append(part.seed(seed).shuffle().repeat(epochs))
+    return mixed(parts, corpus.weights)

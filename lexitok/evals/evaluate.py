@@ -1,0 +1,124 @@
+"""Bits per byte of whole documents, and what goes with it.
+
+Long documents are read in windows that overlap: a symbol that was scored in one window is only context in the next,
+so every byte is scored once, with as much context as the overlap gives it.
+"""
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lexitok.data.encoders import Encoder
+from lexitok.data.windows import eval_batches
+from lexitok.evals.compressors import compressed_bpb
+from lexitok.evals.scoring import compile_for, score_documents
+from lexitok.evals.tally import DocumentScore, tally
+from lexitok.text.bits import bits_per_byte
+from lexitok.text.segmentation import Splitter
+from lexitok.text.splitters import make_splitter
+
+LONGEST_WORD = 2**20  # bytes: words are not to be cut, as units are
+
+
+class EvaluationError(ValueError):
+    """Documents that cannot be evaluated; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A model's scores on documents, each on its own: sums, in float64.
+
+    Attributes:
+      documents: a score for each, in order.
+      words: name of the splitter that words are defined by.
+      seconds: wall-clock of scoring, without compilation.
+      references: bits per byte of compressors on the same bytes, see `compressed_bpb`.
+    """
+
+    documents: tuple[DocumentScore, ...]
+    words: str
+    seconds: float
+    references: dict[str, float]
+
+    @property
+    def bpb(self) -> float:
+        """Bits per byte: nats of text and end-of-unit symbols over the bytes of the raw documents."""
+        return bits_per_byte(self._sum("nats"), self._sum("nbytes"))
+
+    def summary(self) -> dict[str, float | int | str | None]:
+        """All measures in one flat dict; None where a measure is not defined.
+
+        - `bpb`, and of it `first_byte_bpb` and `rest_bpb`: of the first bytes of words, and of the others (only where
+          symbols are bytes). An end-of-unit symbol counts to the byte after it.
+        - `next_word_accuracy`: words all of whose symbols have the largest logit, teacher-forced.
+        - `fraction_scored`: of the raw bytes. `lossy_documents`: those whose symbols stand for other bytes than theirs.
+        - `eot_nats`: of the end of a document, the mean over documents; in no bpb.
+        - `bytes_per_second`: of this evaluation.
+        """
+        nbytes, words, nats = self._sum("nbytes"), self._sum("words"), self._sum("nats")
+        first = self._sum("first_nats")
+        measures = {
+            "bpb": self.bpb,
+            "first_byte_bpb": bits_per_byte(first, words),
+            "rest_bpb": bits_per_byte(nats - first, nbytes - words),
+            "next_word_accuracy": self._sum("words_right") / words if words else math.nan,
+            "fraction_scored": self._sum("scored") / nbytes if nbytes else math.nan,
+            "eot_nats": self._sum("eot_nats") / len(self.documents),
+            "bytes_per_second": nbytes / self.seconds,
+            **self.references,
+        }
+        defined = {name: value if math.isfinite(value) else None for name, value in measures.items()}
+        counts = {
+            "bytes": int(nbytes),
+            "documents": len(self.documents),
+            "lossy_documents": int(self._sum("lossy")),
+            "words": int(words),
+        }
+        return {**defined, **counts, "word_splitter": self.words}
+
+    def _sum(self, name: str) -> float:
+        return math.fsum(getattr(score, name) for score in self.documents)
+
+
+def evaluate(
+    model: Any,
+    encoder: Encoder,
+    documents: Sequence[bytes],
+    *,
+    rows: int,
+    symbols: int,
+    units: int,
+    overlap: float,
+    words: str | Splitter = "whitespace",
+) -> Evaluation:
+    """Scores whole documents on the mesh that is set (`jax.set_mesh`), rows split over it, or on the default device.
+
+    Args:
+      model: has `scores(batch)`.
+      encoder: makes its symbols of the documents.
+      documents: raw bytes.
+      rows, symbols, units: `B`, `S` and `W` of the batches, all of one shape; the last is filled with padding.
+      overlap: fraction of a window of a long document that is context for the rest.
+      words: splitter of the raw bytes, by its name or itself; to be the same for all models that are compared.
+
+    Raises:
+      EvaluationError: there are no documents.
+      MeshError: the rows cannot be split over the mesh.
+      ScoringError: a symbol was scored twice, or never.
+    """
+    if not documents:
+        raise EvaluationError("there are no documents to evaluate: check data.source and data.validation_split")
+    splitter = make_splitter(words, max_unit_bytes=LONGEST_WORD) if isinstance(words, str) else words
+    batches = functools.partial(
+        eval_batches, documents, encoder, rows=rows, symbols=symbols, units=units, overlap=overlap
+    )
+    compile_for(model, next(batches())[0])
+    began = time.perf_counter()
+    eot, scores = encoder.vocabulary.eot, []
+    for i, scored in score_documents(model, batches(), eot):
+        data, decoded = documents[i], encoder.decode(scored.symbols.tolist())
+        scores.append(tally(scored, data, splitter.split(data), decoded=decoded, eot=eot))
+    return Evaluation(tuple(scores), splitter.name, time.perf_counter() - began, compressed_bpb(documents))

@@ -1,0 +1,156 @@
+"""`Decoder`: a model, its caches, and a batch of rows that are read and written symbol by symbol.
+
+What it computes is what the model's full forward pass computes, at every position of every row, whatever the other
+rows hold and however the symbols are handed over.
+"""
+
+import dataclasses
+import functools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from lexitok.data.encoders import Encoder
+from lexitok.inference import token_decoder, unit_decoder
+from lexitok.inference.rows import Call, Close, EndSymbolRow, FlatRow, LaggedRow, Read, Row, next_call
+from lexitok.models import ByteUnitLM, TokenLM
+from lexitok.text.segmentation import Splitter
+
+ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
+
+
+class ContextError(ValueError):
+    """A row that outgrows the room that its decoder was made with."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What lives on the device: a model's caches, and the logits of every row's next symbol."""
+
+    held: Any
+    logits_BxV: Float[Array, "B V"]
+
+
+class Decoder:
+    """Reads symbols into rows and says what may come next.
+
+    Attributes:
+      rows: the rows, on the host.
+    """
+
+    def __init__(self, model: TokenLM | ByteUnitLM, encoder: Encoder, rows: int, symbols: int, chunk: int = 64):
+        """Args:
+          model: float32 or bfloat16 throughout, as it was made.
+          encoder: makes the model's symbols; its vocabulary may be smaller than the model's softmax.
+          rows: how many.
+          symbols: how many a row has room for, `bos` included.
+          chunk: symbols of a row that are read at once, where there are as many.
+
+        Raises:
+          ValueError: the model and the encoder do not go together, or the model cannot be decoded.
+        """
+        _check(model, encoder)
+        self.longest = 1 + longest_unit(_splitter(encoder)) if isinstance(model, ByteUnitLM) else 1
+        self.rows: list[Row] = [_row(encoder) for _ in range(rows)]
+        self._room = -(-symbols // ROOM) * ROOM
+        self._chunk = chunk
+        self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
+        self._weights, self._structure = jax.tree.flatten(model)
+        self._state = State(self._empty(model), jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32))
+
+    def _empty(self, model: TokenLM | ByteUnitLM) -> token_decoder.TokenState | unit_decoder.UnitState:
+        rows, room, chunk = len(self.rows), self._room, self._chunk
+        if isinstance(model, TokenLM):
+            return token_decoder.empty(model, rows, room, chunk)
+        return unit_decoder.empty(model, rows, room, room, self.longest, chunk, max(1, chunk // 4))
+
+    @property
+    def logits_BxV(self) -> Float[Array, "B V"]:
+        """Float32 logits of the symbol after the last one of each row; zeros for a row that has read nothing."""
+        return self._state.logits_BxV
+
+    def read(self, symbols: Sequence[Sequence[int]]) -> None:
+        """Reads further symbols, any number for each row; a row's first is `bos`.
+
+        Raises:
+          ContextError: a row has no room for them; nothing is read.
+        """
+        for _ in self.calls(symbols):
+            pass
+
+    def calls(self, symbols: Sequence[Sequence[int]]) -> Iterator[tuple[Call, Float[Array, "B T D"]]]:
+        """As `read`; yields each call that is made of the model, and what the read-out takes at its positions."""
+        for number, (row, new) in enumerate(zip(self.rows, symbols, strict=True)):
+            if row.length + len(new) > self._room:
+                raise ContextError(
+                    f"row {number} holds {row.length} symbols and is to read {len(new)} more, but there is room for "
+                    f"{self._room}; make the decoder with more, or cut the text"
+                )
+        for row, queue, new in zip(self.rows, self._queues, symbols, strict=True):
+            for symbol in new:
+                queue.extend(row.push(symbol))
+        while any(self._queues):
+            call = next_call(self._queues, self._chunk)
+            self._check_units(call.closes_BxCx3)
+            self._state, hidden = extend(
+                self._structure, self._weights, self._state, *jax.device_put(tuple(call)), self.longest
+            )
+            yield call, hidden
+
+    def _check_units(self, closes_BxCx3: np.ndarray) -> None:
+        lengths = closes_BxCx3[..., 2] - closes_BxCx3[..., 1]
+        if lengths.size and lengths.max() > self.longest:
+            row = int(lengths.max(axis=1).argmax())
+            raise ValueError(f"row {row} has a unit of {lengths.max()} symbols, and {self.longest} is the most")
+
+
+def _extend(structure: Any, weights: list, state: State, reads: Array, closes: Array, longest: int):
+    model = jax.tree.unflatten(structure, weights)
+    if isinstance(model, TokenLM):
+        held, hidden = token_decoder.extend(model, state.held, reads)
+    else:
+        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest)
+    count_B = (reads[..., 1] >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
+    last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
+    logits = jnp.where((count_B > 0)[:, None], model.interface.logits(last)[:, 0], state.logits_BxV)
+    return State(held, logits), hidden
+
+
+# Weights come as a flat list: to take a module apart anew for every symbol costs more than a small model's step.
+extend = jax.jit(_extend, static_argnums=(0, 5), donate_argnums=(2,))
+
+
+def _check(model: TokenLM | ByteUnitLM, encoder: Encoder) -> None:
+    V = model.interface.vocabulary_size
+    if encoder.vocabulary.size > V:
+        raise ValueError(f"the vocabulary has {encoder.vocabulary.size} symbols, the model only {V}")
+    if isinstance(model, TokenLM) != (encoder.boundary == "none"):
+        raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
+    if isinstance(model, ByteUnitLM):
+        unit_decoder.check(model.c, encoder.boundary)
+
+
+def _splitter(encoder: Encoder) -> Splitter:
+    return encoder.splitter  # type: ignore[attr-defined]
+
+
+def _row(encoder: Encoder) -> Row:
+    if encoder.end_of_unit is not None:
+        return EndSymbolRow(encoder.end_of_unit)
+    return LaggedRow(_splitter(encoder)) if encoder.boundary == "lagged" else FlatRow()
+
+
+@functools.lru_cache(maxsize=64)
+def longest_unit(splitter: Splitter) -> int:
+    """Bytes of the longest unit of a splitter: what it makes of a text without any place to cut."""
+    n, longest = 256, 256
+    while longest == n:
+        n *= 4
+        longest = int(np.diff(splitter.split(b"a" * n).ends(), prepend=0).max())
+    return longest

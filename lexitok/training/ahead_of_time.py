@@ -1,0 +1,71 @@
+"""Compiling the training step without data, and for devices that are not there."""
+
+import os
+import re
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import topologies
+from jax.sharding import NamedSharding
+
+from lexitok.data.batch import Batch, Units
+from lexitok.sharding import ROWS
+from lexitok.training.setup import Setup
+
+COLLECTIVES = ("all-gather", "reduce-scatter", "all-reduce", "collective-permute", "all-to-all")
+
+
+def pod_devices(topology: str) -> list[jax.Device]:
+    """The devices of a TPU pod such as `v5e:4x4`, to compile for; needs `jax[tpu]`, but no TPU.
+
+    Raises:
+      ValueError: there is no such topology, or no TPU compiler.
+    """
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    try:
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
+    except Exception as error:
+        raise ValueError(f"cannot compile for TPU topology '{topology}': {str(error).splitlines()[0]}") from None
+
+
+def abstract_batch(setup: Setup) -> Batch:
+    """The shapes and shardings of the run's batches."""
+    data = setup.config.data
+    sharding = NamedSharding(setup.mesh, ROWS)
+
+    def array(width: int, dtype=jnp.int32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((data.rows, width), dtype, sharding=sharding)
+
+    S, W = data.symbols, data.units
+    flat = setup.encoder.boundary == "none"
+    make = object.__new__  # shapes stand in for arrays: the checks of the constructors do not apply
+    units = None if flat else _fill(make(Units), (array(S), array(S), array(W), array(W)))
+    return _fill(make(Batch), (array(S), array(S), array(S, jnp.float32), array(S), array(S), array(S), units))
+
+
+def _fill(out, values):
+    for name, value in zip(out.__dataclass_fields__, values, strict=True):
+        object.__setattr__(out, name, value)
+    return out
+
+
+def compile_step(setup: Setup) -> jax.stages.Compiled:
+    """The training step, compiled for the devices of the run's mesh."""
+    with jax.set_mesh(setup.mesh):
+        return setup.step().lower(setup.abstract_state(), abstract_batch(setup)).compile()
+
+
+def describe(compiled: jax.stages.Compiled) -> dict[str, float | int]:
+    """Bytes of memory on each device, and how often each collective stands in the program (a scan's body once)."""
+    memory = compiled.memory_analysis()
+    counts = Counter(re.findall(rf"\b({'|'.join(COLLECTIVES)})(?:-start)?\(", compiled.as_text()))
+    return {
+        "argument_bytes": memory.argument_size_in_bytes,
+        "temporary_bytes": memory.temp_size_in_bytes,
+        "peak_bytes": memory.argument_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes,
+        **{name: counts[name] for name in COLLECTIVES if counts[name]},
+    }

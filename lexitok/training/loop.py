@@ -1,0 +1,221 @@
+"""The loop of every run."""
+
+import dataclasses
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+from ml_collections import ConfigDict
+
+from lexitok.config_files import to_json
+from lexitok.data.batch import Batch
+from lexitok.data.pipeline import TrainIterator, train_iterator
+from lexitok.data.sources import open_source
+from lexitok.evals import evaluate
+from lexitok.models.parameters import count_params
+from lexitok.sharding import ROWS
+from lexitok.text.bits import bits_per_byte
+from lexitok.training.checkpoints import Checkpoints
+from lexitok.training.flops import peak_flops, training_flops
+from lexitok.training.metrics import FiniteGuard, Late, MetricWriter
+from lexitok.training.progress import Progress
+from lexitok.training.setup import Setup, make_setup
+from lexitok.training.state import TrainState
+
+log = logging.getLogger(__name__)
+
+
+def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
+    """Trains to `config.train.steps`, from a checkpoint in `workdir` if there is one.
+
+    Writes `config.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `vocabulary.model` and `result.json` there.
+
+    Returns:
+      What `result.json` holds: name, parameters, steps, bytes and seconds of training, and the last evaluation as
+      `Evaluation.summary` gives it (not if `eval_every` is 0).
+
+    Raises:
+      ValueError: settings, data or a checkpoint that do not fit; NonFiniteError: a loss that is not a number.
+    """
+    workdir = Path(workdir)
+    setup = make_setup(config, workdir)
+    if jax.process_index() == 0:
+        workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "config.json").write_text(to_json(config))
+    with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
+        iterator = train_iterator(
+            config, setup.encoder, process_index=jax.process_index(), process_count=jax.process_count()
+        )
+        state, clock = _start(setup, checkpoints, iterator)
+        with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
+            return _Run(workdir, setup, iterator, checkpoints, writer, clock).run(state)
+
+
+@dataclasses.dataclass
+class Clock:
+    """How far a run is: steps, raw bytes learnt from, and seconds spent on it (without evaluations and start-up)."""
+
+    step: int = 0
+    bytes: float = 0.0
+    seconds: float = 0.0
+
+
+def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> tuple[TrainState, Clock]:
+    # 1. The newest checkpoint of this run that can be read: state, place in the data, and how far it was.
+    restored = checkpoints.restore(setup.abstract_state())
+    if restored is not None:
+        iterator.set_state(restored.data["iterator"])
+        log.info("resuming at step %d", restored.step)
+        return restored.state, Clock(**restored.data["clock"])
+    # 2. From the start.
+    return setup.init_state(), Clock()
+
+
+class _Run:
+    """The steps of a run, and what is done between them."""
+
+    def __init__(
+        self,
+        workdir: Path,
+        setup: Setup,
+        iterator: TrainIterator,
+        checkpoints: Checkpoints,
+        writer: MetricWriter,
+        clock: Clock,
+    ):
+        self.workdir, self.setup, self.iterator = workdir, setup, iterator
+        self.checkpoints, self.writer, self.clock = checkpoints, writer, clock
+        self.c = setup.config.train
+        self.late, self.guard = Late(), FiniteGuard(start=clock.step)
+        self.window: list[dict[str, Any]] = []
+        self.result: dict[str, Any] = {}
+        self.since = 0.0
+        self.documents = _validation(setup.config) if self.c.eval_every else []
+
+    def run(self, state: TrainState) -> dict[str, Any]:
+        if self.clock.step >= self.c.steps:
+            log.warning("%d steps were done already: train.steps is %d", self.clock.step, self.c.steps)
+            self._evaluate(state)
+            return self._finish(state)
+        with Progress(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
+            batch = self._next_batch()
+            step = self.setup.step().lower(state, batch).compile()
+            self.since = time.monotonic()
+            with jax.transfer_guard("disallow"):
+                for n in range(self.clock.step + 1, self.c.steps + 1):
+                    state, sums = step(state, batch)
+                    self._read(self.late.push(n, sums), progress)  # of the step before, while this one runs
+                    data = self.iterator.get_state() if self._saves(n) else None
+                    batch = self._next_batch() if n < self.c.steps else batch
+                    self._between(n, state, data, progress)
+        return self._finish(state)
+
+    def _next_batch(self) -> Batch:
+        sharding = NamedSharding(self.setup.mesh, ROWS)
+        return jax.tree.map(
+            lambda x: jax.make_array_from_process_local_data(sharding, np.ascontiguousarray(x)), next(self.iterator)
+        )
+
+    def _read(self, ready: tuple[int, Any] | None, progress: Progress) -> None:
+        if ready is None:
+            return
+        step, sums = ready
+        self.guard.check(step, sums)
+        self.window.append(sums)
+        progress.update(step)
+
+    def _saves(self, n: int) -> bool:
+        return n == self.c.steps or _due(n, self.c.checkpoint_every)
+
+    def _between(self, n: int, state: TrainState, data: dict | None, progress: Progress) -> None:
+        """What is due after step `n`: a log, a checkpoint, an evaluation."""
+        save = self._saves(n)
+        evaluation = self.documents and (n == self.c.steps or _due(n, self.c.eval_every))
+        if save or evaluation or _due(n, self.c.log_every):  # checkpoints begin with an empty window
+            self._read(self.late.flush(), progress)
+            self._log(n, progress)
+        if evaluation:
+            self._evaluate(state)
+        if save:
+            self.checkpoints.save(n, state, {"iterator": data, "clock": dataclasses.asdict(self.clock)})
+            self.since = time.monotonic()
+
+    def _log(self, n: int, progress: Progress) -> None:
+        """Writes the sums of the steps since the last log, divided here."""
+        now = time.monotonic()
+        spent, self.since = now - self.since, now
+        total = {k: float(np.sum([np.float64(sums[k]) for sums in self.window])) for k in self.window[-1]}
+        self.clock = Clock(n, self.clock.bytes + total["bytes"], self.clock.seconds + spent)
+        values = {
+            "train/loss": total["loss"] / total["weights"],
+            "train/bpb": bits_per_byte(total["nats"], total["bytes"]),
+            "train/accuracy": total["right"] / total["weights"],
+            "train/grad_norm": total["grad_norm"] / len(self.window),
+            **self.iterator.report.metrics(),
+            **self._speed(total["bytes"], len(self.window), spent),
+            "bytes": self.clock.bytes,
+            "seconds": self.clock.seconds,
+        }
+        self.window = []
+        self.writer.write(n, values)
+        progress.update(n, {"bpb": values["train/bpb"], "kB/s": values["speed/bytes_per_second"] / 1e3})
+
+    def _speed(self, nbytes: float, steps: int, seconds: float) -> dict[str, float]:
+        speed = {"speed/bytes_per_second": nbytes / seconds, "speed/seconds_per_step": seconds / steps}
+        peak = peak_flops(self.setup.mesh.devices.flat[0])
+        if peak is not None:
+            c = self.setup.config
+            shape = {"rows": c.data.rows, "symbols": c.data.symbols, "units": c.data.units}
+            flops = training_flops(c.model, self.setup.encoder.vocabulary.size, **shape)
+            speed["speed/mfu"] = flops * steps / (seconds * peak * self.setup.mesh.size)
+        return speed
+
+    def _evaluate(self, state: TrainState) -> None:
+        if not self.documents:
+            return
+        c = self.setup.config
+        evaluation = evaluate(
+            state.averaged,
+            self.setup.encoder,
+            self.documents,
+            rows=c.data.rows,
+            symbols=c.data.symbols,
+            units=c.data.units,
+            overlap=c.eval.overlap,
+            words=c.eval.words,
+        )
+        self.result = evaluation.summary()
+        numbers = {f"eval/{k}": v for k, v in self.result.items() if isinstance(v, int | float)}
+        where = {"bytes": self.clock.bytes, "seconds": self.clock.seconds}
+        self.writer.write(self.clock.step, {**numbers, **where})
+        self.since = time.monotonic()
+
+    def _finish(self, state: TrainState) -> dict[str, Any]:
+        """Writes what the run is to be known by."""
+        result = {
+            "name": self.setup.config.name,
+            **self.result,
+            "parameters": count_params(state.model)["total"],
+            "steps": self.clock.step,
+            "train_bytes": self.clock.bytes,
+            "train_seconds": self.clock.seconds,
+        }
+        if jax.process_index() == 0:
+            (self.workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+        return result
+
+
+def _due(n: int, every: int) -> bool:
+    return bool(every) and n % every == 0
+
+
+def _validation(config: ConfigDict) -> list[bytes]:
+    """The documents that the run is evaluated on; the same for every run on a source."""
+    data = config.data
+    corpus = open_source(data.source, data.validation_split, cache=data.cache, field=data.field)
+    return [document.data for document in corpus.documents(config.eval.bytes)]

@@ -1,0 +1,128 @@
+"""What a run is made of, from its config: encoder, model, optimizer, objective, mesh."""
+
+import dataclasses
+import functools
+import logging
+from pathlib import Path
+
+import jax
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer
+from lexitok.data.sources import open_source
+from lexitok.models.build import model_maker
+from lexitok.sharding import check_rows, make_mesh
+from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from lexitok.training.checkpoint_files import RunRecord
+from lexitok.training.objective import language_modelling
+from lexitok.training.optimizer import make_optimizer
+from lexitok.training.state import MakeModel, TrainState, abstract_state, init_state
+from lexitok.training.step import Objective, make_step
+
+log = logging.getLogger(__name__)
+VOCABULARY = "vocabulary.model"
+
+
+class SetupError(ValueError):
+    """Settings that do not go together; the message says which."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A run's parts.
+
+    Attributes:
+      config: the whole tree.
+      encoder: documents to symbols.
+      make_model: makes the model from a stream of keys.
+      optimizer: makes updates from gradients.
+      objective: what is minimised.
+      mesh: the devices.
+      vocabulary: the bytes of the vocabulary's file; empty for byte models.
+    """
+
+    config: ConfigDict
+    encoder: Encoder
+    make_model: MakeModel
+    optimizer: optax.GradientTransformation
+    objective: Objective
+    mesh: Mesh
+    vocabulary: bytes
+
+    def step(self):
+        """The step, jitted; the state is donated."""
+        c = self.config
+        step = make_step(self.objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
+        return jax.jit(step, donate_argnums=0)
+
+    def abstract_state(self) -> TrainState:
+        """Shapes and shardings of the state."""
+        return abstract_state(self.make_model, self.optimizer, self.mesh, ema=self.config.train.ema)
+
+    def init_state(self) -> TrainState:
+        """A fresh state."""
+        return init_state(self.make_model, self.optimizer, self.mesh, self.config.seed, ema=self.config.train.ema)
+
+    def record(self) -> RunRecord:
+        """What a checkpoint has to say of itself."""
+        return RunRecord(self.config, self.vocabulary, {"jax": jax.__version__})
+
+
+def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None) -> Setup:
+    """The parts of the run that `config` describes.
+
+    Args:
+      config: the whole tree.
+      workdir: where the vocabulary is kept; a run that resumes finds its own there.
+      devices: of the mesh; None: all.
+
+    Raises:
+      SetupError, MeshError, ValueError: settings that do not exist or do not go together.
+    """
+    mesh = make_mesh(**config.mesh, devices=devices)
+    check_rows(mesh, config.data.rows)
+    micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]
+    if config.data.rows % (micro * ways):
+        raise SetupError(
+            f"data.rows={config.data.rows} cannot be cut into optimizer.accumulate={micro} micro-batches of rows for "
+            f"data x fsdp = {ways} devices"
+        )
+    encoder, vocabulary = _make_encoder(config, workdir)
+    return Setup(
+        config=config,
+        encoder=encoder,
+        make_model=model_maker(config, encoder.vocabulary.size),
+        optimizer=make_optimizer(config.optimizer, config.train.steps, config.data.rows * config.data.symbols),
+        objective=functools.partial(
+            language_modelling,
+            eot=encoder.vocabulary.eot,
+            z_loss=config.train.z_loss,
+            chunk=config.train.loss_chunk,
+        ),
+        mesh=mesh,
+        vocabulary=vocabulary,
+    )
+
+
+def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:
+    if config.text.kind != "subword":
+        return make_encoder(config.text), b""
+    kept = None if workdir is None else workdir / VOCABULARY
+    if kept is not None and kept.exists():
+        tokenizer = SentencePieceTokenizer.load(kept)
+    else:
+        tokenizer = make_tokenizer(config.text.vocabulary, _training_text(config))
+        if kept is not None and jax.process_index() == 0:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".partial")
+            partial.write_bytes(tokenizer.to_bytes())
+            partial.rename(kept)
+    return make_encoder(config.text, tokenizer), tokenizer.to_bytes()
+
+
+def _training_text(config: ConfigDict):
+    data = config.data
+    corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
+    return (document.data for document in corpus.documents(config.text.vocabulary.train_bytes))

@@ -1,0 +1,63 @@
+"""Where texts end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexitok.inference.stops import Text
+
+
+def text(symbols, *arguments):
+    out = Text(*arguments)
+    for symbol in symbols:
+        out.add(symbol)
+    return out
+
+
+def test_stop_string_over_several_symbols():
+    """A stop string may begin in one symbol and end in another, and is no part of the text."""
+    out = text([b"one\n", b"", b"\ntwo"], 99, [b"\n\n"])
+    assert out.data == b"one" and out.ended
+
+
+def test_length_counts_bytes():
+    """A token that reaches beyond the limit is cut, and nothing comes after."""
+    out = text([b"abc", b"def", b"g"], 5)
+    assert out.data == b"abcde" and out.ended
+    assert text([b"abc"], 3).ended and not text([b"ab"], 3).ended
+    assert text([], 0).ended
+
+
+def test_stop_string_beyond_the_limit():
+    """Whether a text is cut must not depend on bytes that were never generated."""
+    assert text([b"ab--"], 3, [b"--"]).data == b"ab-"
+
+
+@given(
+    st.binary(max_size=30).map(lambda b: bytes(x % 3 + 97 for x in b)),
+    st.lists(st.sampled_from([b"a", b"ab", b"bca", b"ccc", b"abcab"]), max_size=3),
+    st.integers(0, 30),
+    st.lists(st.integers(0, 30), max_size=8),
+)
+def test_grouping_changes_nothing(data, stops, limit, cuts):
+    """A model of tokens and a model of bytes that bring the same bytes must end at the same one."""
+    cuts = [0, *sorted(cuts), 99]
+    grouped = text([data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)], limit, stops)
+    single = text([bytes([b]) for b in data], limit, stops)
+    assert grouped.data == single.data
+    assert grouped.ended == single.ended
+
+
+@pytest.mark.parametrize("stops", [b"\n", "\n", ["\n"]])
+def test_stops_of_a_wrong_type(stops):
+    """A single string would be taken for a sequence of characters."""
+    with pytest.raises(TypeError, match="stop"):
+        Text(1, stops)
+
+
+def test_settings_that_mean_nothing():
+    """An empty stop string and a negative length are refused."""
+    with pytest.raises(ValueError, match="empty"):
+        Text(1, [b""])
+    with pytest.raises(ValueError, match="max_bytes is -1"):
+        Text(-1)

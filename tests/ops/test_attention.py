@@ -1,0 +1,79 @@
+"""Every implementation of attention is held to the reference."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lexitok.ops.attention import Places, attention
+
+S = 75
+
+
+def packed_places(seed: int) -> Places:
+    """Two rows of segments of random lengths, with padding at the end."""
+    rng = np.random.default_rng(seed)
+    segments, positions = np.zeros((2, S), np.int32), np.zeros((2, S), np.int32)
+    for row in range(2):
+        at = 0
+        for number in range(1, 9):
+            n = int(rng.integers(1, 20))
+            stop = min(at + n, S - 5)
+            segments[row, at:stop] = number
+            positions[row, at:stop] = np.arange(stop - at)
+            at = stop
+    return Places(jnp.asarray(segments), jnp.asarray(positions))
+
+
+def inputs(seed: int, H: int = 4, K: int = 2, N: int = 8):
+    keys = jax.random.split(jax.random.key(seed), 3)
+    return [jax.random.normal(key, (2, S, heads, N)) for key, heads in zip(keys, (H, K, K), strict=True)]
+
+
+@pytest.mark.parametrize(("scope", "window"), [("causal", 1), ("causal", 16), ("full", 7), ("full", 200)])
+def test_blocked_equals_reference(scope, window):
+    """Cutting rows into blocks is a way to compute, not a change of the mask: outputs and gradients agree."""
+    places = packed_places(window)
+
+    def run(implementation, *qkv):
+        out = attention(*qkv, places, scope=scope, window=window, scale=0.3, softcap=5.0, implementation=implementation)
+        return jnp.where(places.segments_BxS[:, :, None, None] > 0, out, 0.0)
+
+    qkv = inputs(0)
+    expected, pull_expected = jax.vjp(lambda *x: run("reference", *x), *qkv)
+    actual, pull_actual = jax.vjp(lambda *x: run("blocked", *x), *qkv)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    for a, b in zip(pull_actual(expected), pull_expected(expected), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_reference_equals_a_loop():
+    """The definition itself is checked against a query-by-query computation in NumPy."""
+    places, window, scale = packed_places(3), 9, 0.4
+    q, k, v = inputs(1)
+    out = attention(q, k, v, places, window=window, scale=scale, implementation="reference")
+    q, k, v, out = (np.asarray(x, np.float64) for x in (q, k, v, out))
+    segments, positions = np.asarray(places.segments_BxS), np.asarray(places.positions_BxS)
+    for row in range(2):
+        for t in np.flatnonzero(segments[row]):
+            near = [
+                s
+                for s in range(t + 1)
+                if segments[row, s] == segments[row, t] and positions[row, t] - positions[row, s] < window
+            ]
+            for head in range(4):
+                scores = np.array([q[row, t, head] @ k[row, s, head // 2] for s in near]) * scale
+                weights = np.exp(scores - scores.max())
+                expected = (weights / weights.sum()) @ v[row, near, head // 2]
+                np.testing.assert_allclose(out[row, t, head], expected, atol=1e-5)
+
+
+def test_a_named_implementation_that_cannot_run_raises():
+    """A measurement of one implementation must never be made with another."""
+    places = packed_places(0)
+    with pytest.raises(NotImplementedError, match="window"):
+        attention(*inputs(0), places, scale=1.0, implementation="blocked")
+    with pytest.raises(NotImplementedError, match="bfloat16"):
+        attention(*inputs(0), places, scale=1.0, implementation="cudnn")
+    with pytest.raises(ValueError, match="reference, blocked"):
+        attention(*inputs(0), places, scale=1.0, implementation="fast")

@@ -1,0 +1,51 @@
+"""Whole training steps compile for pods that nobody has at hand, sharded as they will be there."""
+
+import math
+
+import jax
+import pytest
+
+from lexitok.config_files import load_config
+from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
+from lexitok.training.setup import make_setup
+from lexitok.training.state import TrainState
+
+SMALL = {
+    "hat": ["model.backbone.D=256", "model.backbone.L=2", "model.encoder.L=1", "model.decoder.L=1"],
+    "bytes": ["model.backbone.D=256", "model.backbone.L=2"],
+}
+
+
+def setup_for(name: str, topology: str, *overrides: str):
+    sizes = ["data.rows=32", "data.symbols=512", "data.units=160", "model.compute_dtype=bfloat16"]
+    config = load_config(f"configs/{name}.py", [*SMALL[name], *sizes, *overrides])
+    return make_setup(config, devices=pod_devices(topology))
+
+
+def nbytes(state: TrainState) -> int:
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize(
+    ("name", "mesh"),
+    [
+        ("hat", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
+        ("bytes", ("mesh.data=1", "mesh.fsdp=16")),
+    ],
+)
+def test_step_compiles_for_v5e_4x4(name, mesh):
+    """The step runs on 16 chips as written: state split over them, gradients and parameters moved by collectives."""
+    setup = setup_for(name, "v5e:4x4", *mesh)
+    found = describe(compile_step(setup))
+    whole = nbytes(setup.abstract_state())
+    ways = setup.mesh.shape["fsdp"] * setup.mesh.shape["tensor"]
+    assert found["argument_bytes"] < 1.35 * whole / ways + 2e6, "the state is not split over the mesh"
+    assert found.get("all-reduce", 0) + found.get("reduce-scatter", 0) > 0
+    assert found.get("all-gather", 0) > 0
+    assert found["peak_bytes"] < 16e9
+
+
+def test_unknown_topology_is_named():
+    """A typing error in a topology says so."""
+    with pytest.raises(ValueError, match="'v5e:3x5'"):
+        pod_devices("v5e:3x5")
