@@ -12,18 +12,18 @@ Row = dict[str, Any]
 MISSING = "–"
 
 
-def _count(value: float) -> str:
+def _count(value: float | int) -> str:
     for size, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        if value >= 0.9995 * size:  # what rounds to 1000 of a unit is 1 of the next
             return f"{value / size:.3g}{suffix}"
     return f"{value:.0f}"
 
 
-def _bits(value: float) -> str:
+def _bits(value: float | int) -> str:
     return f"{value:.4f}"
 
 
-def _percent(value: float) -> str:
+def _percent(value: float | int) -> str:
     return f"{100 * value:.2f}%"
 
 

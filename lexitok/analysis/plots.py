@@ -90,21 +90,22 @@ def _panel(axes: Axes, runs: Sequence[Run], x: str, scale: float) -> None:
 
 
 def _references(left: Axes, right: Axes, runs: Sequence[Run]) -> None:
-    """A grey line at each reference, named at its right end; one for all runs, which share their text."""
-    for key, title, style in REFERENCES:
-        values = [run.result[key] for run in runs if isinstance(run.result.get(key), float)]
-        if not values:
+    """A grey line at each reference, named at its right end, below the name above it; one for all runs."""
+    found = {
+        key: [run.result[key] for run in runs if isinstance(run.result.get(key), float)] for key, _, _ in REFERENCES
+    }
+    low, high = left.get_ylim()
+    place = high + 1.0
+    for key, title, style in sorted(REFERENCES, key=lambda reference: -max(found[reference[0]], default=0.0)):
+        if not found[key]:
             continue
+        value = found[key][0]
+        place = min(value, place - 0.05 * (high - low))
         for axes in (left, right):
-            axes.axhline(values[0], color="0.35", linestyle=style, linewidth=1)
-        right.annotate(
-            f"{title} {values[0]:.2f}",
-            (1.01, values[0]),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color="0.25",
-            annotation_clip=False,
-        )
+            axes.axhline(value, color="0.35", linestyle=style, linewidth=1)
+        at = ("axes fraction", "data")
+        text = f"{title} {value:.2f}"
+        right.annotate(text, (1.01, place), xycoords=at, va="center", color="0.25", annotation_clip=False)
 
 
 def _limits(runs: Sequence[Run]) -> tuple[float, float]:

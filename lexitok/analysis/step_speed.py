@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import train_iterator
 from lexitok.sharding import ROWS
+from lexitok.training.ahead_of_time import describe
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.setup import make_setup
 
@@ -61,7 +63,7 @@ def measure_step(config: ConfigDict, *, steps: int) -> StepSpeed:
             jax.block_until_ready((state, sums))
             if n >= WARM_UP:
                 seconds.append(time.perf_counter() - began)
-        memory = step.memory_analysis()
+        needed = describe(step)
     device = setup.mesh.devices.flat[0]
     data = config.data
     shape = {"rows": data.rows, "symbols": data.symbols, "units": data.units}
@@ -74,7 +76,7 @@ def measure_step(config: ConfigDict, *, steps: int) -> StepSpeed:
         flops_per_step=training_flops(config.model, setup.encoder.vocabulary.size, **shape),
         peak_flops=peak * setup.mesh.size,
         peak_is=peak_is,
-        memory_bytes=statistics.get("peak_bytes_in_use", memory.argument_size_in_bytes + memory.temp_size_in_bytes),
+        memory_bytes=int(statistics.get("peak_bytes_in_use", needed["peak_bytes"])),
     )
 
 
@@ -94,12 +96,12 @@ def _bytes(batch: Batch) -> int:
     return int(jax.device_get(batch.bytes_BxS.sum()))
 
 
-def _peak(device: jax.Device) -> tuple[float, str]:
+def _peak(device: Any) -> tuple[float, str]:
     known = peak_flops(device)
     return (known, "data sheet, bfloat16") if known else (_matmul_flops(device), "measured 2048^3 float32 product")
 
 
-def _matmul_flops(device: jax.Device, n: int = 2048) -> float:
+def _matmul_flops(device: Any, n: int = 2048) -> float:
     a = jax.device_put(jnp.ones((n, n), jnp.float32) / n, device)
     product = jax.jit(jnp.matmul)
     return max(2 * n**3 / seconds for seconds in itertools.islice(_timings(product, a), 5))

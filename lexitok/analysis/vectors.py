@@ -56,6 +56,9 @@ def unit_vectors(model: Any, encoder: Encoder, words: Sequence[bytes], context: 
 def neighbours(vectors: np.ndarray, words: Sequence[bytes], query: bytes, k: int = 8) -> list[tuple[bytes, float]]:
     """The `k` words whose vectors are closest to that of `query` by cosine, closest first, without itself.
 
+    The mean of all vectors is taken off first: it is a large part of each, and would make all of them look alike
+    (arXiv 1702.01417).
+
     Args:
       vectors: `[words, D]`.
       words: one for each vector.
@@ -65,8 +68,8 @@ def neighbours(vectors: np.ndarray, words: Sequence[bytes], query: bytes, k: int
     """
     if query not in words:
         raise ValueError(f"no vector of {query!r}: it is not among the {len(words)} words; make one with unit_vectors")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = vectors / np.maximum(lengths, 1e-30)
+    centred = vectors - vectors.mean(axis=0)
+    directions = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-30)
     cosines = directions @ directions[list(words).index(query)]
     order = [i for i in np.argsort(-cosines, kind="stable") if words[i] != query]
     return [(words[i], float(cosines[i])) for i in order[:k]]

@@ -6,6 +6,8 @@ import weakref
 from typing import Any
 
 import grain
+import jax
+import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
@@ -42,7 +44,9 @@ class TrainIterator(grain.DatasetIterator[Batch]):
     def __next__(self) -> Batch:
         element = next(self._parent)
         self.report.add(element["account"])
-        return as_batch(element["fields"])
+        batch = as_batch(element["fields"])
+        # Grain's workers hand over shared memory, which is freed when the arrays that lie in it are.
+        return jax.tree.map(np.array, batch) if self._settings["workers"] else batch
 
     def get_state(self) -> dict[str, Any]:
         """Where the iterator stands: a position in the stream of documents, and the report so far."""

@@ -141,16 +141,18 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int) -> Call:
     for row, queue in enumerate(queues):
         t = c = 0
         while queue:
-            if isinstance(queue[0], Close):
+            item = queue[0]
+            if isinstance(item, Close):
                 if c == C:
                     break
-                closes[row, c] = queue.popleft()
+                closes[row, c] = item
                 c += 1
-            elif t == T:
-                break
             else:
-                reads[row, t] = (*queue.popleft(), c)
+                if t == T:
+                    break
+                reads[row, t] = (*item, c)
                 t += 1
+            queue.popleft()
         most = max(most, c)
     return Call(reads, closes[:, :0] if last and most == 0 else closes)
 

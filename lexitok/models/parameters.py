@@ -20,7 +20,7 @@ def count_params(model: Any) -> dict[str, int]:
     Returns:
       Counts for `encoder` (with the embedding table), `backbone` and `decoder` (with the read-out), and `total`.
     """
-    counts = dict.fromkeys(("encoder", "backbone", "decoder"), 0)
+    counts: dict[str, int] = dict.fromkeys(("encoder", "backbone", "decoder"), 0)
     for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]:
         name = jax.tree_util.keystr(path)
         part = next(part for part, pattern in PARTS if re.search(pattern, name))

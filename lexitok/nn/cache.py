@@ -43,10 +43,18 @@ class KVCache:
         )
         return KVCache(self.kv, written, slots_BxT)
 
-    def write(self, kv: tuple[Array, Array], new: tuple[Array, Array]) -> tuple[Array, Array]:
-        """One layer's keys and values `[B, slots, K, N]`, with the new ones `[B, T, K, N]` written into them."""
+    def write(self, kv: tuple[Array, Array], layer: Array, new: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Every layer's keys and values, with the new ones `[B, T, K, N]` of layer number `layer` written into them.
+
+        The whole is handed from layer to layer, so that it is updated in place; taken apart by layer, it is copied.
+        """
         assert self.slots_BxT is not None
-        return _write(kv[0], self.slots_BxT, new[0]), _write(kv[1], self.slots_BxT, new[1])
+        rows = jnp.arange(len(self.slots_BxT), dtype=self.slots_BxT.dtype)[:, None]
+
+        def put(held: Array, new: Array) -> Array:
+            return held.at[layer, rows, self.slots_BxT].set(new.astype(held.dtype), mode="drop")
+
+        return put(kv[0], new[0]), put(kv[1], new[1])
 
     def filled(self, kv: tuple[Array, Array]) -> "KVCache":
         """The cache with every layer's keys and values replaced."""

@@ -51,11 +51,11 @@ class Block(nnx.Module):
         x = self._join(x_BxSxD, y, self.attention_post_norm)
         return self._join(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_post_norm)
 
-    def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kv: Any, cache: KVCache, kind: str):
-        """As a call on new positions behind those in the cache; returns the output and this layer's keys and values."""
+    def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kv: Any, layer: Array, cache: KVCache, kind: str):
+        """As a call on new positions behind those in the cache; returns the output and all layers' keys and values."""
         q, k, v = self.attention.project(self.attention_norm(x_BxTxD), places, kind)
-        kv = cache.write(kv, (k, v))
-        y = self.attention.mix(q, *kv, places, cache.places, kind)
+        kv = cache.write(kv, layer, (k, v))
+        y = self.attention.mix(q, kv[0][layer], kv[1][layer], places, cache.places, kind)
         x = self._join(x_BxTxD, y, self.attention_post_norm)
         return self._join(x, self.feed_forward(self.feed_forward_norm(x)), self.feed_forward_post_norm), kv
 
@@ -123,11 +123,13 @@ class Transformer(nnx.Module):
         cache = cache.at(slots_BxT, places)
         extra, prepare = before or (None, lambda _, x: x)
 
-        def layer(x, layer, kind):
-            block, extra, kv = layer
-            return block.extend(prepare(extra, x), places, kv, cache, kind)
+        def layer(carry, layer, kind):
+            x, kv = carry
+            block, extra, number = layer
+            return block.extend(prepare(extra, x), places, kv, number, cache, kind), None
 
-        x, kv = scan_layers(layer, x_BxTxD, (self.layers, extra, cache.kv), self.c)
+        numbers = jax.numpy.arange(self.c.L, dtype=jax.numpy.int32)
+        (x, kv), _ = scan_layers(layer, (x_BxTxD, cache.kv), (self.layers, extra, numbers), self.c)
         return self._final(x), cache.filled(kv)
 
     def _final(self, x):
@@ -140,14 +142,14 @@ def stack(make: Callable[[nnx.Rngs], nnx.Module], layers: int, rngs: nnx.Rngs) -
     return jax.vmap(lambda key: make(nnx.Rngs(params=key)))(keys)
 
 
-def scan_layers(layer: Callable, x: Array, layers: Any, c: ConfigDict) -> tuple[Array, Any]:
+def scan_layers(layer: Callable, x: Any, layers: Any, c: ConfigDict) -> tuple[Any, Any]:
     """Scans `x, y = layer(x, layers[i], kind)` over layers.
 
     Layer kinds repeat over the layers: the scan is over whole repetitions, what is left over is unrolled.
 
     Args:
       layer: one layer.
-      x: the residual stream.
+      x: the residual stream, and what else each layer hands to the next.
       layers: a tree of arrays with a leading axis `L`.
       c: `L`, `layer_kinds` and `remat`.
 

@@ -122,7 +122,8 @@ class SentencePieceTokenizer:
     def encode(self, data: bytes) -> Encoding:
         """The tokens of any bytes, without `bos` and `eot`; `nbytes` adds up to `len(data)` for every model."""
         text = data.decode("utf-8", "surrogateescape")
-        parts = _AROUND.split(text) if self._byte_ids is not None else [text]
+        plain = self._byte_ids is None or (data.isascii() and b"\0" not in data)
+        parts = [text] if plain else _AROUND.split(text)
         ids = np.concatenate([self._around(part) if odd % 2 else self._ids(part) for odd, part in enumerate(parts)])
         if self.vocabulary.decode(ids) == data:
             return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)

@@ -5,7 +5,8 @@ or units), attention with the causal half (or the window) only, and the read-out
 softmaxes are not. Packed documents see less than a row, so attention is an upper bound.
 """
 
-import jax
+from typing import Any
+
 from ml_collections import ConfigDict
 
 PEAK_TFLOPS = {  # dense bfloat16, vendors' data sheets
@@ -18,7 +19,7 @@ PEAK_TFLOPS = {  # dense bfloat16, vendors' data sheets
 }
 
 
-def peak_flops(device: jax.Device) -> float | None:
+def peak_flops(device: Any) -> float | None:
     """The device's peak, FLOP/s in bfloat16, or None if it is not in the table."""
     peak = PEAK_TFLOPS.get(device.device_kind)
     return None if peak is None else peak * 1e12

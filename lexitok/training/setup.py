@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer
@@ -52,10 +52,11 @@ class Setup:
     vocabulary: bytes
 
     def step(self):
-        """The step, jitted; the state is donated."""
+        """The step, jitted; the state is donated, and the next one is split over the mesh as it was."""
         c = self.config
         step = make_step(self.objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
-        return jax.jit(step, donate_argnums=0)
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state())
+        return jax.jit(step, donate_argnums=0, out_shardings=(shardings, NamedSharding(self.mesh, PartitionSpec())))
 
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state."""

@@ -97,6 +97,13 @@ def test_rows_are_sorted_and_undefined_measures_are_not_numbers(tmp_path):
     assert markdown_table(rows).splitlines()[2].startswith("| b | 1.5000 | 3.2500 | – |")
 
 
+def test_large_numbers_are_short_and_right(tmp_path):
+    """999,616 parameters are 1M, not 1e+03k."""
+    for count, shown in ((999_616, "1M"), (999_400, "999k"), (12, "12"), (7_192_495_104, "7.19B")):
+        run = read_run(make_run(tmp_path / shown, "a", parameters=count))
+        assert shown in re.split(r"\s+", text_table(compare_runs([run])).splitlines()[2])
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path):
     """Three seeds of one config have one name."""
     runs = [read_run(make_run(tmp_path / seed, "a")) for seed in "12"]

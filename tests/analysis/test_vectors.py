@@ -60,7 +60,7 @@ def test_what_is_not_one_unit_has_no_vector():
 
 def test_neighbours_are_sorted_by_cosine_and_never_the_word_itself():
     """Euclidean order, or a word that is its own neighbour, makes a plausible but wrong table."""
-    vectors = np.array([[1.0, 0.0], [10.0, 1.0], [0.9, 0.9], [-1.0, 0.0]])
+    vectors = 50 + np.array([[1.0, 0.0], [10.0, 1.0], [0.9, 0.9], [-11.9, -1.9]])  # 50 is what all have in common
     found = neighbours(vectors, WORDS, b"cat", k=2)
     assert [word for word, _ in found] == [b"cats", b"dog"]
     np.testing.assert_allclose([c for _, c in found], [10 / 101**0.5, 0.5**0.5])

@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import json
+import subprocess
+import sys
 
 import grain
 import jax
@@ -236,3 +238,37 @@ def test_train_iterator_follows_the_config(tmp_path, encoders):
     config.data.source = "text:nowhere/*.txt"
     with pytest.raises(SourceError, match="nowhere"):
         train_iterator(config, encoders["bytes"])
+
+
+WITH_WORKERS = """
+import json, sys
+import jax, numpy as np
+from lexitok.config import default_config
+from lexitok.data.encoders import make_encoder
+from lexitok.data.pipeline import train_iterator
+
+if __name__ == "__main__":
+    config = default_config()
+    config.data.source, config.data.cache = f"text:{sys.argv[1]}/*.txt", sys.argv[1] + "/cache"
+    config.data.rows, config.data.symbols, config.data.units = 2, 64, 24
+    config.data.packing_bins, config.data.workers = 4, 2
+    encoder = make_encoder(config.text)
+    whole, resumed = train_iterator(config, encoder), train_iterator(config, encoder)
+    for _ in range(5):
+        next(whole)
+    resumed.set_state(json.loads(json.dumps(whole.get_state())))
+    for _ in range(5):
+        jax.tree.map(np.testing.assert_array_equal, next(resumed), next(whole))
+    assert resumed.report == whole.report and whole.report.bytes_dropped == 0
+"""
+
+
+@pytest.mark.slow
+def test_worker_processes_resume_too(tmp_path):
+    """Worker processes each pack a part of the documents; the state has to say where each of them is."""
+    for i, data in enumerate(DOCUMENTS):
+        (tmp_path / f"{i}.txt").write_bytes(data)
+    (tmp_path / "script.py").write_text(WITH_WORKERS)  # of its own: shape checks at run time cannot be pickled
+    command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0 and not done.stderr.strip(), done.stderr

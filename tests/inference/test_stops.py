@@ -1,5 +1,7 @@
 """Where texts end."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ def test_stop_string_beyond_the_limit():
 def test_grouping_changes_nothing(data, stops, limit, cuts):
     """A model of tokens and a model of bytes that bring the same bytes must end at the same one."""
     cuts = [0, *sorted(cuts), 99]
-    grouped = text([data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)], limit, stops)
+    grouped = text([data[a:b] for a, b in itertools.pairwise(cuts)], limit, stops)
     single = text([bytes([b]) for b in data], limit, stops)
     assert grouped.data == single.data
     assert grouped.ended == single.ended

@@ -40,7 +40,9 @@ def test_causality_by_gradient(kind, reach):
     assert (measured[:, 1] == 0).all(), "another row is seen"
     for t in used:
         seen = np.flatnonzero(measured[t, 0] > 0)
-        assert seen.max() == t, f"position {t} sees {seen.max()}"
+        assert (seen <= t).all(), f"position {t} sees {seen.max()}"
+        # At a slot, HAT v1's decoder reads the guide in place of the symbol.
+        assert t in seen or (kind == "hat_v1" and rows.symbols_BxS[0, t] >= 256)
         assert (segments[seen] == segments[t]).all(), f"position {t} sees another document"
         if kind == "bytes":
             assert len(seen) == (segments[: t + 1] == segments[t]).sum()

@@ -15,9 +15,7 @@ def token_lm(V: int, **backbone) -> dict[str, int]:
     c = C.token_lm()
     c.tied = "yes"
     c.backbone = C.transformer(**backbone)
-    return count_params(
-        jax.eval_shape(lambda: TokenLM(FrozenConfigDict(c), V, dtype="float32", rngs=nnx.Rngs(0)))
-    )
+    return count_params(jax.eval_shape(lambda: TokenLM(FrozenConfigDict(c), V, dtype="float32", rngs=nnx.Rngs(0))))
 
 
 def test_hat_8b():
