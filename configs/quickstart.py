@@ -15,18 +15,18 @@ from lexitok.config_files import variant
 def get_config(arg: str = "") -> ConfigDict:
     c = default_config()
     c.name = "hat"
-    c.model.backbone = transformer(D=128, L=4, H=4, K=4, N=32, F=352, final_norm="none")
+    c.model.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, final_norm="none")
     stack = {"D": 64, "L": 1, "H": 4, "K": 4, "N": 16, "F": 176, "window": 64}
     c.model.encoder = local(**stack)
     c.model.decoder = local(**stack, final_norm="rms")
     c.text.max_unit_bytes = 32
-    c.data.rows, c.data.symbols, c.data.units = 8, 1024, 320
+    c.data.rows, c.data.symbols, c.data.units = 8, 1024, 240
     c.optimizer.lr = 6e-3
-    c.optimizer.warmup = 20
-    c.train.steps = 300
+    c.optimizer.warmup = 15
+    c.train.steps = 140
     c.train.log_every = 10
-    c.train.eval_every = 100
-    c.train.checkpoint_every = 100
+    c.train.eval_every = 70
+    c.train.checkpoint_every = 70
     c.eval.bytes = 100_000
     return variant(c, arg, hat=_hat, subword=_subword, cpu=_cpu, gpu1=_gpu1, pod=_pod)
 

@@ -28,7 +28,7 @@ def _data() -> ConfigDict:
     c.cache = "~/.cache/lexitok"  # where sources are written once, as array_record
     c.rows = 16  # B, rows of a batch over all devices
     c.symbols = 1024  # S, symbols of a row
-    c.units = 320  # W, units of a row
+    c.units = 256  # W, units of a row
     c.packing_bins = 64  # rows that are filled at once; more: fuller rows, more memory
     c.workers = 0  # processes that prepare batches; 0: a thread of this one
     return c

@@ -145,7 +145,7 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int) -> Call:
             if isinstance(item, Close):
                 if c == C:
                     break
-                closes[row, c] = item
+                closes[row, c] = tuple(item)
                 c += 1
             else:
                 if t == T:
