@@ -5,7 +5,6 @@ rows hold and however the symbols are handed over.
 """
 
 import dataclasses
-import functools
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from lexitok.data.encoders import Encoder
 from lexitok.inference import token_decoder, unit_decoder
 from lexitok.inference.rows import Call, Close, EndSymbolRow, FlatRow, LaggedRow, Read, Row, next_call
 from lexitok.models import ByteUnitLM, TokenLM
+from lexitok.models.causality import check_causal
 from lexitok.text.segmentation import Splitter
 
 ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
@@ -56,7 +56,7 @@ class Decoder:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
         """
         _check(model, encoder)
-        self.longest = 1 + longest_unit(_splitter(encoder)) if isinstance(model, ByteUnitLM) else 1
+        self.longest = 1 + _splitter(encoder).max_unit_bytes if isinstance(model, ByteUnitLM) else 1
         self.rows: list[Row] = [_row(encoder) for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM
         self._chunk = chunk
@@ -133,7 +133,7 @@ def _check(model: TokenLM | ByteUnitLM, encoder: Encoder) -> None:
     if isinstance(model, TokenLM) != (encoder.boundary == "none"):
         raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
     if isinstance(model, ByteUnitLM):
-        unit_decoder.check(model.c, encoder.boundary)
+        check_causal(model.c, encoder.boundary)
 
 
 def _splitter(encoder: Encoder) -> Splitter:
@@ -144,13 +144,3 @@ def _row(encoder: Encoder) -> Row:
     if encoder.end_of_unit is not None:
         return EndSymbolRow(encoder.end_of_unit)
     return LaggedRow(_splitter(encoder)) if encoder.boundary == "lagged" else FlatRow()
-
-
-@functools.lru_cache(maxsize=64)
-def longest_unit(splitter: Splitter) -> int:
-    """Bytes of the longest unit of a splitter: what it makes of a text without any place to cut."""
-    n, longest = 256, 256
-    while longest == n:
-        n *= 4
-        longest = int(np.diff(splitter.split(b"a" * n).ends(), prepend=0).max())
-    return longest

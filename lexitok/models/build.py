@@ -9,6 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.models import MODELS
+from lexitok.models.causality import check_causal
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -46,11 +47,7 @@ def _check_text(config: ConfigDict) -> None:
         raise ValueError(f"model.kind '{model.kind}' needs text.kind {' or '.join(wanted)}, not '{text.kind}'")
     if model.kind != "byte_unit_lm":
         return
-    if (model.pool == "slot") != (text.boundary == "end_symbol"):
-        raise ValueError(
-            f"pool '{model.pool}' does not go with text.boundary '{text.boundary}': a slot is the symbol that opens a "
-            "unit, which 'end_symbol' has and 'lagged' has not"
-        )
+    check_causal(model, text.boundary)
     for name in ("encoder", "decoder"):
         stack = model[name]
         longest = text.max_unit_bytes + 1  # the symbol that opens the unit is part of it

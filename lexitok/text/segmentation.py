@@ -42,6 +42,7 @@ class Splitter(Protocol):
     """Bytes to units, by rule. Any byte string has units, valid UTF-8 or not, and no byte is lost."""
 
     name: str
+    max_unit_bytes: int  # no unit is longer
 
     def split(self, data: bytes) -> Segmentation:
         """The units of `data` (may be empty)."""

@@ -46,7 +46,7 @@ def abstract_batch(setup: Setup) -> Batch:
 def compile_step(setup: Setup) -> jax.stages.Compiled:
     """The training step, compiled for the devices of the run's mesh."""
     with jax.set_mesh(setup.mesh):
-        return setup.step().lower(setup.abstract_state(), abstract_batch(setup)).compile()
+        return setup.step().lower(setup.abstract_state, abstract_batch(setup)).compile()
 
 
 def describe(compiled: jax.stages.Compiled) -> dict[str, float | int]:

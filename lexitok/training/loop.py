@@ -67,7 +67,7 @@ class Clock:
 
 def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> tuple[TrainState, Clock]:
     # 1. The newest checkpoint of this run that can be read: state, place in the data, and how far it was.
-    restored = checkpoints.restore(setup.abstract_state())
+    restored = checkpoints.restore(setup.abstract_state)
     if restored is not None:
         iterator.set_state(restored.data["iterator"])
         log.info("resuming at step %d", restored.step)

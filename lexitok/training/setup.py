@@ -55,16 +55,19 @@ class Setup:
         """The step, jitted; the state is donated, and the next one is split over the mesh as it was."""
         c = self.config
         step = make_step(self.objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
-        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state())
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         return jax.jit(step, donate_argnums=0, out_shardings=(shardings, NamedSharding(self.mesh, PartitionSpec())))
 
+    @functools.cached_property
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state."""
         return abstract_state(self.make_model, self.optimizer, self.mesh, ema=self.config.train.ema)
 
     def init_state(self) -> TrainState:
         """A fresh state."""
-        return init_state(self.make_model, self.optimizer, self.mesh, self.config.seed, ema=self.config.train.ema)
+        return init_state(
+            self.make_model, self.optimizer, self.abstract_state, self.config.seed, ema=self.config.train.ema
+        )
 
     def record(self) -> RunRecord:
         """What a checkpoint has to say of itself."""
@@ -80,8 +83,19 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
       devices: of the mesh; None: all.
 
     Raises:
-      SetupError, MeshError, ValueError: settings that do not exist or do not go together.
+      SetupError, MeshError: settings that do not exist or do not go together.
     """
+    try:
+        setup = _make_setup(config, workdir, devices)
+        setup.abstract_state  # noqa: B018  what is wrong with a model's settings shows when it is traced
+        return setup
+    except ValueError as error:
+        if type(error) is not ValueError:  # has a name of its own already
+            raise
+        raise SetupError(str(error)) from error
+
+
+def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]

@@ -61,10 +61,15 @@ def abstract_state(
 
 
 def init_state(
-    make_model: MakeModel, optimizer: optax.GradientTransformation, mesh: Mesh, seed: int, *, ema: float
+    make_model: MakeModel, optimizer: optax.GradientTransformation, like: TrainState, seed: int, *, ema: float
 ) -> TrainState:
-    """A fresh state, every device making only its own part. The same on every mesh."""
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(make_model, optimizer, mesh, ema=ema))
+    """A fresh state, every device making only its own part. The same on every mesh.
+
+    Args:
+      make_model, optimizer, ema: as for `abstract_state`.
+      like: what `abstract_state` gave.
+      seed: of the initialisation.
+    """
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
     make = jax.jit(lambda key: make_state(make_model, optimizer, key, ema=ema), out_shardings=shardings)
-    with jax.set_mesh(mesh):
-        return make(jax.random.key(seed))
+    return make(jax.random.key(seed))

@@ -15,7 +15,7 @@ from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.checkpoint_files import CheckpointError, RunRecord
 from lexitok.training.checkpoints import Checkpoints
-from lexitok.training.state import init_state
+from lexitok.training.state import abstract_state, init_state
 
 
 def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
@@ -30,7 +30,8 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
     tokenizer = SentencePieceTokenizer.from_bytes(vocabulary) if subword else None
     encoder = make_encoder(config.text, tokenizer)
     mesh = make_mesh(fsdp=8, data=1)
-    state = init_state(model_maker(config, encoder.vocabulary.size), optax.adam(1e-3), mesh, 3, ema=ema)
+    make, optimizer = model_maker(config, encoder.vocabulary.size), optax.adam(1e-3)
+    state = init_state(make, optimizer, abstract_state(make, optimizer, mesh, ema=ema), 3, ema=ema)
     if ema:
         state.ema.interface.table.set_value(state.ema.interface.table[...] + 1)
     with Checkpoints(path, RunRecord(config, vocabulary)) as checkpoints:

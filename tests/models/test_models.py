@@ -83,7 +83,9 @@ def test_probabilities_sum_to_one_and_scores_are_theirs(kind):
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("hat_v1", ("text.boundary", "lagged"), "slot is the symbol that opens"),
+        ("hat_v1", ("text.boundary", "lagged"), "known only later"),
+        ("hat_v1", ("model.unpool", "add"), "looks ahead in its unit"),
+        ("hat_v2", ("model.decoder.scope", "unit"), "known only later"),
         ("hat_v1", ("text.max_unit_bytes", 40), "units are up to 41 symbols"),
         ("hat_v1", ("model.encoder.scope", "window"), "must not leave the unit"),
         ("hat_v2", ("text.kind", "bytes"), "needs text.kind byte_units"),

@@ -37,7 +37,7 @@ def test_step_compiles_for_v5e_4x4(name, mesh):
     """The step runs on 16 chips as written: state split over them, gradients and parameters moved by collectives."""
     setup = setup_for(name, "v5e:4x4", *mesh)
     found = describe(compile_step(setup))
-    whole = nbytes(setup.abstract_state())
+    whole = nbytes(setup.abstract_state)
     ways = setup.mesh.shape["fsdp"] * setup.mesh.shape["tensor"]
     assert found["argument_bytes"] < 1.35 * whole / ways + 2e6, "the state is not split over the mesh"
     assert found.get("all-reduce", 0) + found.get("reduce-scatter", 0) > 0

@@ -128,7 +128,9 @@ def test_a_run_scores_every_byte_and_learns(text, tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_the_run(text, tmp_path):
     """A run that has broken says at which step, and does not go on for days."""
-    config = load_config("configs/quickstart.py:hat", settings(text, "optimizer.clip=0", "train.eval_every=0", "train.steps=3"))
+    config = load_config(
+        "configs/quickstart.py:hat", settings(text, "optimizer.clip=0", "train.eval_every=0", "train.steps=3")
+    )
     override(config, ["optimizer.lr=1e30", "mesh.data=8"])
     with pytest.raises(NonFiniteError, match=r"at step \d+; all was finite at step \d+"):
         train(config, tmp_path)

@@ -55,7 +55,7 @@ class StartSplitter:
       atoms: cuts bytes into atoms.
       starts: where the rule starts units, given the classes of the atoms.
       stream: makes a new stream.
-      digits, roles, limit: see `cut_digits` and `limit_units`.
+      digits, roles, max_unit_bytes: see `cut_digits` and `limit_units`.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class StartSplitter:
         stream: Callable[[], SplitterStream],
         digits: str,
         roles: Roles,
-        limit: int,
+        max_unit_bytes: int,
     ) -> None:
-        self.name = name
+        self.name, self.max_unit_bytes = name, max_unit_bytes
         self._atoms, self._starts, self._stream = atoms, starts, stream
-        self._digits, self._roles, self._limit = digits, roles, limit
+        self._digits, self._roles = digits, roles
 
     def split(self, data: bytes) -> Segmentation:
         """The units of `data` (may be empty)."""
@@ -83,7 +83,7 @@ class StartSplitter:
             starts, settled = cut_digits(self._digits, atoms.classes, starts, self._roles)
         first = starts.nonzero()[0]
         unit_starts = first if atoms.offsets is None else atoms.offsets.take(first)
-        limited = limit_units(unit_starts, n, self._limit, atoms.offsets)
+        limited = limit_units(unit_starts, n, self.max_unit_bytes, atoms.offsets)
         if limited is not unit_starts:
             unit_starts = limited
             first = limited if atoms.offsets is None else np.searchsorted(atoms.offsets, limited, "right") - 1
@@ -125,12 +125,12 @@ class EndSplitter:
 
     Args:
       rule: on bytes.
-      limit: bytes of the longest unit.
+      max_unit_bytes: of the longest unit.
     """
 
-    def __init__(self, rule: ByteRule, limit: int) -> None:
-        self.name = rule.name
-        self._rule, self._limit = rule, limit
+    def __init__(self, rule: ByteRule, max_unit_bytes: int) -> None:
+        self.name, self.max_unit_bytes = rule.name, max_unit_bytes
+        self._rule = rule
 
     def split(self, data: bytes) -> Segmentation:
         """The units of `data` (may be empty)."""
@@ -140,16 +140,16 @@ class EndSplitter:
         ends = self._rule.ends(np.frombuffer(data, np.uint8))
         starts = np.ones(n, bool)
         starts[1:] = ends[:-1]
-        unit_starts = limit_units(starts.nonzero()[0], n, self._limit, None)
+        unit_starts = limit_units(starts.nonzero()[0], n, self.max_unit_bytes, None)
         starts[unit_starts] = True
         closed = _count(unit_starts[1:] - 1, n)
-        if ends[-1] or n - unit_starts[-1] == self._limit:
+        if ends[-1] or n - unit_starts[-1] == self.max_unit_bytes:
             closed[-1] += 1
         return Segmentation(starts, closed)
 
     def stream(self) -> SplitterStream:
         """The same rule, a byte at a time."""
-        return EndStream(self._rule.machine(), self._limit)
+        return EndStream(self._rule.machine(), self.max_unit_bytes)
 
 
 class EndStream:
