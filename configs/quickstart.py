@@ -20,13 +20,13 @@ def get_config(arg: str = "") -> ConfigDict:
     c.model.encoder = local(**stack)
     c.model.decoder = local(**stack, final_norm="rms")
     c.text.max_unit_bytes = 32
-    c.data.rows, c.data.symbols, c.data.units = 8, 1024, 240
-    c.optimizer.lr = 6e-3
-    c.optimizer.warmup = 15
-    c.train.steps = 140
-    c.train.log_every = 10
-    c.train.eval_every = 70
-    c.train.checkpoint_every = 70
+    c.data.rows, c.data.symbols, c.data.units = 4, 1024, 240
+    c.optimizer.lr = 1e-2
+    c.optimizer.warmup = 30
+    c.train.steps = 280
+    c.train.log_every = 20
+    c.train.eval_every = 140
+    c.train.checkpoint_every = 140
     c.eval.bytes = 100_000
     return variant(c, arg, hat=_hat, subword=_subword, cpu=_cpu, gpu1=_gpu1, pod=_pod)
 
