@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
@@ -156,6 +157,7 @@ class _Run:
             "train/bpb": bits_per_byte(total["nats"], total["bytes"]),
             "train/accuracy": total["right"] / total["weights"],
             "train/grad_norm": total["grad_norm"] / len(self.window),
+            "train/lr": self._rate(n),
             **self.iterator.report.metrics(),
             **self._speed(total["bytes"], len(self.window), spent),
             "bytes": self.clock.bytes,
@@ -164,6 +166,11 @@ class _Run:
         self.window = []
         self.writer.write(n, values)
         progress.update(n, {"bpb": values["train/bpb"], "kB/s": values["speed/bytes_per_second"] / 1e3})
+
+    def _rate(self, n: int) -> float:
+        """The learning rate of step `n`."""
+        with jax.transfer_guard("allow"):
+            return float(self.setup.schedule(jnp.asarray(n - 1)))
 
     def _speed(self, nbytes: float, steps: int, seconds: float) -> dict[str, float]:
         speed = {"speed/bytes_per_second": nbytes / seconds, "speed/seconds_per_step": seconds / steps}

@@ -18,6 +18,7 @@ from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.objective import language_modelling
 from lexitok.training.optimizer import make_optimizer
+from lexitok.training.schedules import make_schedule
 from lexitok.training.state import MakeModel, TrainState, abstract_state, init_state
 from lexitok.training.step import Objective, make_step
 
@@ -38,6 +39,7 @@ class Setup:
       encoder: documents to symbols.
       make_model: makes the model from a stream of keys.
       optimizer: makes updates from gradients.
+      schedule: its learning rate by step.
       objective: what is minimised.
       mesh: the devices.
       vocabulary: the bytes of the vocabulary's file; empty for byte models.
@@ -47,6 +49,7 @@ class Setup:
     encoder: Encoder
     make_model: MakeModel
     optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
     objective: Objective
     mesh: Mesh
     vocabulary: bytes
@@ -105,11 +108,13 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             f"data x fsdp = {ways} devices"
         )
     encoder, vocabulary = _make_encoder(config, workdir)
+    symbols = config.data.rows * config.data.symbols
     return Setup(
         config=config,
         encoder=encoder,
         make_model=model_maker(config, encoder.vocabulary.size),
-        optimizer=make_optimizer(config.optimizer, config.train.steps, config.data.rows * config.data.symbols),
+        optimizer=make_optimizer(config.optimizer, config.train.steps, symbols),
+        schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=functools.partial(
             language_modelling,
             eot=encoder.vocabulary.eot,
