@@ -7,6 +7,7 @@ os.environ["TPU_SKIP_MDS_QUERY"] = "1"
 os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"
 
 import jax
+from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 8)
@@ -15,3 +16,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 install_import_hook("lexitok", "beartype.beartype")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("lexitok", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lexitok")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lexitok.ops.attention import Places, attention
+from lexitok.ops.attention import Places, attention, chunked
 
 S = 75
 
@@ -30,9 +30,20 @@ def inputs(seed: int, H: int = 4, K: int = 2, N: int = 8):
     return [jax.random.normal(key, (2, S, heads, N)) for key, heads in zip(keys, (H, K, K), strict=True)]
 
 
-@pytest.mark.parametrize(("scope", "window"), [("causal", 1), ("causal", 16), ("full", 7), ("full", 200)])
-def test_blocked_equals_reference(scope, window):
+@pytest.mark.parametrize(
+    ("name", "scope", "window"),
+    [
+        ("blocked", "causal", 1),
+        ("blocked", "causal", 16),
+        ("blocked", "full", 7),
+        ("blocked", "full", 200),
+        ("chunked", "causal", 0),
+        ("chunked", "full", 9),
+    ],
+)
+def test_implementation_equals_reference(name, scope, window, monkeypatch):
     """Cutting rows into blocks is a way to compute, not a change of the mask: outputs and gradients agree."""
+    monkeypatch.setattr(chunked, "CHUNK", 16)
     places = packed_places(window)
 
     def run(implementation, *qkv):
@@ -41,7 +52,7 @@ def test_blocked_equals_reference(scope, window):
 
     qkv = inputs(0)
     expected, pull_expected = jax.vjp(lambda *x: run("reference", *x), *qkv)
-    actual, pull_actual = jax.vjp(lambda *x: run("blocked", *x), *qkv)
+    actual, pull_actual = jax.vjp(lambda *x: run(name, *x), *qkv)
     np.testing.assert_allclose(actual, expected, atol=1e-5)
     for a, b in zip(pull_actual(expected), pull_expected(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -77,3 +88,16 @@ def test_a_named_implementation_that_cannot_run_raises():
         attention(*inputs(0), places, scale=1.0, implementation="cudnn")
     with pytest.raises(ValueError, match="reference, blocked"):
         attention(*inputs(0), places, scale=1.0, implementation="fast")
+
+
+def test_long_rows_hold_no_square_of_scores():
+    """What `chunked` is for, and that it is chosen: 4096 positions train in less memory than their scores take."""
+    S, heads = 4096, 2
+    qkv = [jax.ShapeDtypeStruct((1, S, heads, 8), jnp.float32)] * 3
+    at = jax.ShapeDtypeStruct((1, S), jnp.int32)
+
+    def loss(q, k, v, segments, positions):
+        return attention(q, k, v, Places(segments, positions), scale=1.0).sum()
+
+    compiled = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*qkv, at, at).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < S * S * heads * 4

@@ -2,12 +2,13 @@
 
 from jaxtyping import Array, Float
 
-from lexitok.ops.attention import blocked, cudnn, reference
+from lexitok.ops.attention import blocked, chunked, cudnn, reference
 from lexitok.ops.attention.places import Places
 
 IMPLEMENTATIONS = {
     "reference": reference.attention,
     "blocked": blocked.attention,
+    "chunked": chunked.attention,
     "cudnn": cudnn.attention,
 }
 SCOPES = ("causal", "full")
@@ -36,8 +37,8 @@ def attention(
       window: positions seen to one side, the own one included; 0: no limit.
       scale: factor of the scores.
       softcap: scores become `softcap * tanh(score / softcap)`; 0: none.
-      implementation: one of `IMPLEMENTATIONS`; None chooses `blocked` where a window makes it worth it, and
-        `reference` otherwise.
+      implementation: one of `IMPLEMENTATIONS`; None chooses for self-attention `blocked` where a window makes it worth
+        it, `chunked` for long rows, and `reference` otherwise.
 
     Raises:
       ValueError: an unknown implementation or scope.
@@ -47,7 +48,7 @@ def attention(
         raise ValueError(f"unknown scope '{scope}'; there are {', '.join(SCOPES)}")
     is_self = key is None
     if implementation is None:
-        implementation = "blocked" if is_self and window and q_BxTxHxN.shape[1] >= 2 * window else "reference"
+        implementation = _choose(q_BxTxHxN.shape[1], window) if is_self else "reference"
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(f"unknown attention '{implementation}'; there are {', '.join(IMPLEMENTATIONS)}")
     if implementation == "blocked" and not (is_self and window):
@@ -63,3 +64,9 @@ def attention(
         scale=scale,
         softcap=softcap,
     )
+
+
+def _choose(S: int, window: int) -> str:
+    if window and 2 * window <= S:
+        return "blocked"
+    return "chunked" if 2 * chunked.CHUNK < S else "reference"
