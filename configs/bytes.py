@@ -26,6 +26,7 @@ def _cpu(c: ConfigDict) -> None:
 def _gpu1(c: ConfigDict) -> None:
     c.model.backbone = transformer(D=768, L=12, H=12, K=12, N=64, F=2048)
     c.data.rows, c.data.symbols = 64, 4096
+    c.optimizer.accumulate = 8
     c.optimizer.lr = 1e-3
     c.train.steps = 2000
 

@@ -43,6 +43,7 @@ def _cpu(c: ConfigDict) -> None:
 def _gpu1(c: ConfigDict) -> None:
     _size(c, transformer(D=768, L=12, H=12, K=12, N=64, F=2048), local(D=384, L=3, H=6, K=6, N=64, F=1024))
     c.data.rows, c.data.symbols, c.data.units = 32, 8192, 2560
+    c.optimizer.accumulate = 4
     c.optimizer.lr = 1e-3
     c.train.steps = 2000
 

@@ -32,6 +32,7 @@ def _gpu1(c: ConfigDict) -> None:
     c.model.embed_scale = 768**0.5
     c.text.vocabulary.size = 16384
     c.data.rows, c.data.symbols = 32, 2048
+    c.optimizer.accumulate = 2
     c.optimizer.lr = 1e-3
     c.train.steps = 2000
 
