@@ -22,7 +22,7 @@ NEXT = """What to type next:
   .venv/bin/python experiments/train.py --config=configs/hat.py:v1,cpu --config.data.source='text:DIR/**/*.txt' \\
       --workdir=runs/hat_v1
   .venv/bin/python experiments/compare.py runs/hat runs/hat_v1 --out=runs/compare
-  LEXITOK_RUN={out}/hat jupyter lab experiments/notebooks/inspect_run.ipynb"""
+and open experiments/notebooks/inspect_run.ipynb in any Jupyter with LEXITOK_RUN={out}/hat"""
 
 
 def main() -> None:
