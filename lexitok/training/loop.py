@@ -170,7 +170,7 @@ class _Run:
     def _rate(self, n: int) -> float:
         """The learning rate of step `n`."""
         with jax.transfer_guard("allow"):
-            return float(self.setup.schedule(jnp.asarray(n - 1)))
+            return float(jnp.asarray(self.setup.schedule(jnp.asarray(n - 1))))
 
     def _speed(self, nbytes: float, steps: int, seconds: float) -> dict[str, float]:
         speed = {"speed/bytes_per_second": nbytes / seconds, "speed/seconds_per_step": seconds / steps}
