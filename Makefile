@@ -31,13 +31,14 @@ format: .venv/test  ## let ruff mend what it can
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-benchmarks: .venv/run  ## speed of splitters, data pipeline and training step on this machine
+benchmarks: .venv/run  ## speed of splitters, data pipeline, training step and decoding on this machine
 	$(RUN) experiments/benchmarks/splitters.py
 	$(RUN) experiments/benchmarks/pipeline.py
 	$(RUN) experiments/benchmarks/train_step.py
+	$(RUN) experiments/benchmarks/decode.py
 
-pod: .venv/test  ## compile the training step of configs/hat.py:pod for a TPU pod, without one
-	$(RUN) tpu/compile.py --config=configs/hat.py:pod --topology=v5e:4x4
+pod: .venv/test  ## compile the training step of configs/hat_v2.py:pod for a TPU pod, without one
+	$(RUN) tpu/compile.py --config=configs/hat_v2.py:pod --topology=v5e:4x4
 
 lock: .venv/bin/uv  ## resolve the dependencies anew
 	$(UV) lock --upgrade

@@ -2,13 +2,14 @@
 
     python experiments/train.py --config=configs/bytes.py:cpu --workdir=runs/bytes
 
-Variants: `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` (1B, 16 chips or more).
+Variants: `tiny`, `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` (1B, 16 chips or more).
 """
 
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, token_lm, transformer
 from lexitok.config_files import variant
+from lexitok.sizes import backbone, tiny
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -16,7 +17,12 @@ def get_config(arg: str = "") -> ConfigDict:
     c.name = "bytes"
     c.text.kind = "bytes"
     c.model = token_lm()
-    return variant(c, arg, cpu=_cpu, gpu1=_gpu1, pod=_pod)
+    return variant(c, arg, tiny=_tiny, cpu=_cpu, gpu1=_gpu1, pod=_pod)
+
+
+def _tiny(c: ConfigDict) -> None:
+    tiny(c)
+    c.model.backbone = backbone("tiny")
 
 
 def _cpu(c: ConfigDict) -> None:

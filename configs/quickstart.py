@@ -3,31 +3,24 @@
     make quickstart
 
 Variants, joined by commas: the model, `hat` (the default) or `subword`; and the size: `cpu` (the default), `gpu1`,
-`pod` (those of `configs/hat.py` and `configs/subword.py`, for a short run on such machines).
+`pod` (those of `configs/hat_v2.py` and `configs/subword.py`, for a short run on such machines).
 """
 
 from ml_collections import ConfigDict
 
-from lexitok.config import default_config, local, token_lm, transformer
+from lexitok.config import default_config, innermost, token_lm
 from lexitok.config_files import variant
+from lexitok.sizes import backbone, local, tiny
 
 
 def get_config(arg: str = "") -> ConfigDict:
     c = default_config()
     c.name = "hat"
-    c.model.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, final_norm="none")
-    stack = {"D": 64, "L": 1, "H": 4, "K": 4, "N": 16, "F": 176, "window": 64}
-    c.model.encoder = local(**stack)
-    c.model.decoder = local(**stack, final_norm="rms")
-    c.text.max_unit_bytes = 32
-    c.data.rows, c.data.symbols, c.data.units = 4, 1024, 240
-    c.optimizer.lr = 1e-2
-    c.optimizer.warmup = 30
-    c.train.steps = 280
-    c.train.log_every = 20
-    c.train.eval_every = 140
-    c.train.checkpoint_every = 140
-    c.eval.bytes = 100_000
+    tiny(c)
+    c.data.units = 240
+    s = c.model.stage
+    s.backbone = backbone("tiny", final_norm="none")
+    s.encoder, s.decoder = local("tiny"), local("tiny", final_norm="rms")
     return variant(c, arg, hat=_hat, subword=_subword, cpu=_cpu, gpu1=_gpu1, pod=_pod)
 
 
@@ -40,12 +33,10 @@ def _subword(c: ConfigDict) -> None:
     c.text.kind = "subword"
     c.text.vocabulary.size = 2048
     c.text.vocabulary.train_bytes = 2_000_000
-    backbone = c.model.backbone
     c.model = token_lm()
-    c.model.backbone = backbone
-    c.model.backbone.final_norm = "rms"
+    c.model.backbone = backbone("tiny")
     c.model.tied = "yes"
-    c.model.embed_scale = backbone.D**0.5
+    c.model.embed_scale = c.model.backbone.D**0.5
     c.data.symbols = 352  # about as many bytes a row as those of `hat`
 
 
@@ -54,22 +45,22 @@ def _cpu(c: ConfigDict) -> None:
 
 
 def _gpu1(c: ConfigDict) -> None:
-    _widen(c, transformer(D=768, L=12, H=12, K=12, N=64, F=2048))
+    _widen(c, "gpu1")
     c.data.rows = 128
     c.optimizer.lr = 1e-3
 
 
 def _pod(c: ConfigDict) -> None:
-    _widen(c, transformer(D=2048, L=18, H=16, K=16, N=128, F=5632))
-    c.model.backbone.remat = "full"
+    _widen(c, "pod")
     c.model.compute_dtype = "bfloat16"
     c.data.rows = 512
     c.mesh.data, c.mesh.fsdp = 1, -1
     c.optimizer.lr = 5e-4
 
 
-def _widen(c: ConfigDict, backbone: ConfigDict) -> None:
-    for letter in "DLHKNF":
-        c.model.backbone[letter] = backbone[letter]
+def _widen(c: ConfigDict, size: str) -> None:
+    """Only the backbone: the local stacks stay small."""
+    trunk, wide = innermost(c.model), backbone(size)
+    trunk.update({name: wide[name] for name in (*"DLHKNF", "remat")})
     if c.model.kind == "token_lm":
-        c.model.embed_scale = backbone.D**0.5
+        c.model.embed_scale = trunk.D**0.5

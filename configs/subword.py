@@ -2,14 +2,15 @@
 
     python experiments/train.py --config=configs/subword.py:cpu --workdir=runs/subword
 
-Variants: `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` (1B, 16 chips or more). The vocabulary is
-trained on the run's own text unless `text.vocabulary.path` names a SentencePiece model.
+Variants: `tiny`, `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` (1B, 16 chips or more). The vocabulary
+is trained on the run's own text unless `text.vocabulary.path` names a SentencePiece model.
 """
 
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, token_lm, transformer
 from lexitok.config_files import variant
+from lexitok.sizes import backbone, tiny
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -20,7 +21,15 @@ def get_config(arg: str = "") -> ConfigDict:
     c.model.tied = "yes"
     c.model.embed_scale = 16.0  # sqrt(D)
     c.data.symbols = 256
-    return variant(c, arg, cpu=_cpu, gpu1=_gpu1, pod=_pod)
+    return variant(c, arg, tiny=_tiny, cpu=_cpu, gpu1=_gpu1, pod=_pod)
+
+
+def _tiny(c: ConfigDict) -> None:
+    tiny(c)
+    c.model.backbone = backbone("tiny")
+    c.model.embed_scale = 128**0.5
+    c.text.vocabulary.size, c.text.vocabulary.train_bytes = 2048, 2_000_000
+    c.data.symbols = 352  # about as many bytes a row as others have
 
 
 def _cpu(c: ConfigDict) -> None:

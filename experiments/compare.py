@@ -1,4 +1,6 @@
-"""Compares runs: one table and one plot of bits per byte against bytes seen and against wall-clock.
+"""Compares runs: a table, bits per byte by arm, and bits per byte against bytes seen and against wall-clock.
+
+Runs that differ only in their seed are one arm; arms are compared with that of the first run.
 
 python experiments/compare.py runs/quickstart/hat runs/quickstart/subword --out=runs/quickstart/compare
 """
@@ -8,17 +10,18 @@ import sys
 from pathlib import Path
 
 from lexitok.analysis import RunError, read_run, write_comparison
+from lexitok.evals import DocumentsError
 from lexitok.training.metrics import MetricsError
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Several runs in one table and one plot.")
     parser.add_argument("runs", nargs="+", type=Path, help="run directories")
-    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder for table.md and bpb.png")
+    parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder for table.md and plots")
     args = parser.parse_args(argv)
     try:
         print(write_comparison([read_run(path) for path in args.runs], args.out))
-    except (RunError, MetricsError) as error:
+    except (RunError, MetricsError, DocumentsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,6 +1,7 @@
-"""Lets a run's checkpoint go on with prompts, all in one batch.
+"""Lets a run's checkpoint go on with prompts, all in one batch, or with one, written as it comes (`--stream`).
 
 python experiments/generate.py --run=runs/hat --prompt='import ' --prompt='class ' --max_bytes=200 --top_p=0.9
+python experiments/generate.py --run=runs/hat --prompt='import ' --stream
 """
 
 import sys
@@ -9,6 +10,7 @@ from absl import flags
 
 from lexitok.analysis.load import load_model
 from lexitok.inference.generate import generate
+from lexitok.inference.stream import stream
 from lexitok.runner import run
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
@@ -20,23 +22,36 @@ TOP_P = flags.DEFINE_float("top_p", 1.0, "Only the most likely symbols that toge
 STOP = flags.DEFINE_multi_string("stop", [], "Text that ends the output; may be given several times.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the random choices.")
 
+STREAM = flags.DEFINE_bool("stream", False, "Write the text of the one prompt as it comes.")
+
+
+@flags.multi_flags_validator(["prompt", "stream"], message="--stream writes one text: give one --prompt")
+def _one_prompt(values: dict) -> bool:
+    return not values["stream"] or len(values["prompt"]) == 1
+
 
 def main() -> None:
     model, encoder = load_model(RUN.value)
     prompts = [prompt.encode() for prompt in PROMPTS.value]
-    texts = generate(
-        model,
-        encoder,
-        prompts,
-        max_bytes=MAX_BYTES.value,
-        temperature=TEMPERATURE.value,
-        top_k=TOP_K.value,
-        top_p=TOP_P.value,
-        stop=[stop.encode() for stop in STOP.value],
-        seed=SEED.value,
-    )
-    for prompt, text in zip(prompts, texts, strict=True):
-        sys.stdout.buffer.write(prompt + text + b"\n")
+    settings = {
+        "max_bytes": MAX_BYTES.value,
+        "temperature": TEMPERATURE.value,
+        "top_k": TOP_K.value,
+        "top_p": TOP_P.value,
+        "stop": [stop.encode() for stop in STOP.value],
+        "seed": SEED.value,
+    }
+    out = sys.stdout.buffer
+    if STREAM.value:
+        out.write(prompts[0])
+        out.flush()
+        for _, new in stream(model, encoder, prompts, **settings):
+            out.write(new)
+            out.flush()
+        out.write(b"\n")
+        return
+    for prompt, text in zip(prompts, generate(model, encoder, prompts, **settings), strict=True):
+        out.write(prompt + text + b"\n")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to both configs.
 
 NEXT = """What to type next:
   .venv/bin/python experiments/generate.py --run={out}/hat --prompt='import '
-  .venv/bin/python experiments/train.py --config=configs/hat.py:cpu --config.train.steps=2000 --workdir=runs/hat
-  .venv/bin/python experiments/train.py --config=configs/hat.py:v1,cpu --config.data.source='text:DIR/**/*.txt' \\
-      --workdir=runs/hat_v1
-  .venv/bin/python experiments/compare.py runs/hat runs/hat_v1 --out=runs/compare
+  .venv/bin/python experiments/train.py --config=configs/hat_v2.py:cpu --config.train.steps=2000 --workdir=runs/hat_v2
+  .venv/bin/python experiments/train.py --config=configs/hnet.py:cpu --config.data.source='text:DIR/**/*.txt' \\
+      --workdir=runs/hnet
+  .venv/bin/python experiments/compare.py runs/hat_v2 runs/hnet --out=runs/compare
 and open experiments/notebooks/inspect_run.ipynb in any Jupyter with LEXITOK_RUN={out}/hat"""
 
 

@@ -1,6 +1,6 @@
 """Trains a model, evaluates it, and lets it write.
 
-python experiments/train.py --config=configs/hat.py:cpu --workdir=runs/hat --config.train.steps=500
+python experiments/train.py --config=configs/hat_v2.py:cpu --workdir=runs/hat_v2 --config.train.steps=500
 
 Resumes if the directory has a checkpoint. On a pod, `tpu/run.sh` starts it on every host with --processes=auto.
 """

@@ -38,11 +38,16 @@ def _text() -> ConfigDict:
     c = ConfigDict()
     c.kind = "byte_units"  # symbols: `bytes`, `byte_units` (bytes pooled into units), `subword`
     c.alphabet = "appended"  # specials: `appended` as ids from 256, or `in_bytes` that UTF-8 never uses
-    c.splitter = "unicode_words"  # `whitespace`, `unicode_words`, `spacelike`, `stride`
+    # `whitespace`, `unicode_words`, `aunet_words`, `spacelike`, `stride`; `tokens` of `text.vocabulary`; `model`: it is
+    # the model that splits (`model.router`)
+    c.splitter = "unicode_words"
     c.max_unit_bytes = 64  # longer units are cut, at characters where possible
     c.stride = 8  # bytes a unit, for splitter `stride`
     c.digits = "free"  # `free`, `single`, `left3`, `right3`
-    c.boundary = "lagged"  # `lagged` (HAT v2), `end_symbol` (HAT v1)
+    # `lagged` (HAT v2), `end_symbol` (HAT v1, Learn Your Tokens), `revealed` (SpaceByte, BLT, AU-Net, H-Net), `fused`
+    # (Bolmo); see lexitok/data/layout.py
+    c.boundary = "lagged"
+    c.slots = 1  # positions that open a unit, for boundary `end_symbol`
     c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})
     return c
 
@@ -50,30 +55,66 @@ def _text() -> ConfigDict:
 def transformer(**changes) -> ConfigDict:
     """A transformer stack: by default pre-norm, grouped queries, SwiGLU and rotary positions, as Llama 3."""
     c = ConfigDict()
+    c.kind = "transformer"
     c.D = 256
     c.L = 6
     c.H = 4
     c.K = 4
     c.N = 64
     c.F = 768
-    c.activation = "silu"  # of the gated feed-forward: `silu`, `gelu`
+    c.mixer = "attention"  # `attention`, `mamba2`, `mlstm` (see the functions of these names)
+    c.feed_forward = "gated"  # `gated`, `plain` (two matrices), `none`
+    c.activation = "silu"  # of the feed-forward: `silu`, `gelu`, `relu`
     c.norm_eps = 1e-5
     c.norm_scale = "plain"  # `plain`: x*w; `offset`: x*(1+w), as Gemma
-    c.qk_norm = "none"  # `none`, `rms` (Qwen 3, Gemma 3)
-    c.post_norms = "none"  # `none`, `rms` after each sublayer too (Gemma 3)
+    c.qk_norm = "none"  # `none`, `rms` (Qwen 3, Gemma 3), `rms_all` heads together (OLMo 2), `layer`
+    c.pre_norms = "rms"  # `rms`, `layer`, `none`: before each sublayer
+    c.post_norms = "none"  # the same, after each sublayer (Gemma 3: both, OLMo 2: only after)
     c.layer_kinds = ("global",)  # repeated over the layers; `global` or `local`
     c.window = 0  # positions that a `local` layer sees, itself included
     c.rope_base = 10_000.0
     c.rope_base_local = 10_000.0
+    c.rope_fraction = 1.0  # of a head's width that is rotated
     c.rope_scale = 1.0  # positions of global layers are divided by it (Gemma 3: 8 for the larger models)
     c.rope_llama3 = ()  # or (factor, low frequency factor, high frequency factor, original context) of Llama 3.1
     c.softcap = 0.0  # of attention scores; 0: none
     c.query_scale = 0.0  # of queries; 0: N ** -0.5
-    c.final_norm = "rms"  # `rms`, `none`
+    c.final_norm = "rms"  # `rms`, `layer`, `none`
     c.remat = "none"  # `none`, `dots`, `full`: what the backward pass recomputes
     c.attention = "auto"  # implementation of ops/attention
     c.lock().update(changes)
     return c
+
+
+def mamba2(**changes) -> ConfigDict:
+    """A stack of Mamba-2 layers (arXiv 2405.21060); `N` is the width of their heads, `H` follows from it."""
+    c = transformer(mixer="mamba2", feed_forward="none", N=64)
+    with c.unlocked():
+        c.state = 128  # positions of a head's state
+        c.conv = 4  # positions that the convolution sees
+        c.expand = 2  # inner width over `D`
+        c.groups = 1  # of heads that share what is written and read
+    c.update(changes)
+    return c
+
+
+def mlstm(**changes) -> ConfigDict:
+    """A stack of mLSTM layers (arXiv 2405.04517, in the form of xLSTM 7B, arXiv 2503.13427)."""
+    c = transformer(mixer="mlstm")
+    with c.unlocked():
+        c.qk_factor = 0.5  # width of queries and keys over `D`
+        c.v_factor = 1.0  # of values
+        c.gate_softcap = 15.0
+        c.input_gate_bias = -10.0  # at the start, as in xLSTM 7B
+        c.forget_gate_bias = (3.0, 6.0)  # at the start, of the first and the last head
+        c.norm_eps = 1e-6
+    c.update(changes)
+    return c
+
+
+def chain(*parts: ConfigDict) -> ConfigDict:
+    """Stacks of one width, one after the other."""
+    return ConfigDict({"kind": "chain", "D": parts[0].D, "parts": {f"part{i}": part for i, part in enumerate(parts)}})
 
 
 def byte_unit_lm() -> ConfigDict:
@@ -81,22 +122,95 @@ def byte_unit_lm() -> ConfigDict:
     c = ConfigDict()
     c.kind = "byte_unit_lm"
     c.compute_dtype = "auto"  # `auto`: bfloat16 on accelerators, float32 on CPU
-    c.encoder = local(L=2)
-    c.pool = "latent_query"  # `latent_query` (HAT v2), `slot` (HAT v1)
-    c.pool_positions = "offset"  # of bytes for the pool: `offset` in their unit, or `published`: less the unit's number
-    c.backbone = transformer(final_norm="none")
-    c.unpool = "add"  # `add` (HAT v2), `prefix` (HAT v1)
-    c.unpool_weights = "needed"  # of `add`: `needed`, or `published`: with query and key weights that have no effect
-    c.decoder = local(L=2, final_norm="rms")
+    c.embedding = embedding()
+    c.stage = stage()
     c.logit_softcap = 0.0
+    return c
+
+
+def embedding() -> ConfigDict:
+    """How bytes enter: a learned vector each, and what is added to it for the bytes before."""
+    c = ConfigDict()
+    c.rows = 0  # of the table, shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
+    c.adds = "nothing"  # `nothing`, `ngram_hash` (BLT), `suffix_token` (Bolmo)
+    c.ngrams = (3, 4, 5, 6, 7, 8)
+    c.ngram_rows = 8192  # of each n-gram's table
+    c.ngram_functions = 1  # tables of each size
+    return c
+
+
+def stage(**changes) -> ConfigDict:
+    """One level of a hierarchy; `backbone` may be another."""
+    c = ConfigDict()
+    c.kind = "stage"
+    c.encoder = local(L=2)
+    c.router = given()
+    c.pool = "latent_query"  # `latent_query` (HAT v2), `slot` (HAT v1), `last`, `mean`, `max_cross` (BLT)
+    c.pool_positions = "offset"  # of bytes for the pool: `offset` in their unit, or `published`: less the unit's number
+    c.widen = "project"  # of `last` and `mean`: `zeros`, `learned`, `project`, `project_bias`, `project_normed`
+    c.slots = 1  # positions of the backbone for a unit; also `text.slots`
+    c.cross = ConfigDict({"slots": 2, "H": 4})  # of `max_cross` and `cross`
+    c.backbone = transformer(final_norm="none")
+    c.first = "learned"  # seen where no unit is: `learned`, `zeros`
+    # `add` (HAT v2), `prefix` (HAT v1), `cross` (BLT), `latest` (Bolmo), `scatter` (SpaceByte), `offset` (AU-Net),
+    # `smoothed` (H-Net)
+    c.unpool = "add"
+    c.unpool_weights = "needed"  # of `add`: `needed`, or `published`: with query and key weights that have no effect
+    c.narrow = "first"  # of `latest`, `scatter` and `smoothed`: the `first` of a guide, or a linear map, `project`
+    c.offsets = 16  # of `offset`
+    c.decoder = local(L=2, final_norm="rms")
+    c.update(changes)
+    return c
+
+
+def given() -> ConfigDict:
+    """No router: units come with the text."""
+    return ConfigDict({"kind": "given", "capacity": 1.0})
+
+
+def cosine_router(**changes) -> ConfigDict:
+    """H-Net's. `capacity`: units that there is room for, over positions, where the stage is a backbone; others are
+    passed over, and counted (`inner_units_dropped`)."""
+    return ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03} | changes)
+
+
+def stride_router(**changes) -> ConfigDict:
+    """A unit every `stride` positions."""
+    return ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2} | changes)
+
+
+def distilled_router(**changes) -> ConfigDict:
+    """Bolmo's: units come with the text, and it learns to find them; `weight` is that of its loss."""
+    return ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0} | changes)
+
+
+def entropy_router(**changes) -> ConfigDict:
+    """BLT's. The model that it asks is that of the run `run`, whose shape `lm` is."""
+    c = ConfigDict()
+    c.kind = "entropy"
+    c.capacity = 1.0
+    c.run = ""  # directory of the run that trained the model (`configs/entropy_lm.py`)
+    c.rule = "global"  # `global`: entropy above the threshold; `relative`: its rise
+    c.bytes_per_unit = 4.5  # that the threshold is calibrated to
+    c.sample_bytes = 200_000  # on so much of the training text
+    c.longest = 64  # positions of a unit, at most
+    c.symbols = 260
+    c.lm = token_lm()
+    c.lm.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128)
+    c.update(changes)
     return c
 
 
 def local(**changes) -> ConfigDict:
     """A stack at the rate of bytes: `scope` says what a byte sees, `window` bytes before it or its own unit."""
     c = transformer(D=128, L=2, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128, final_norm="none")
+    return scoped(c, **changes)
+
+
+def scoped(c: ConfigDict, scope: str = "window", **changes) -> ConfigDict:
+    """A stack for a stage's encoder or decoder: `scope` is `window` (causal, across units) or its own `unit`."""
     with c.unlocked():
-        c.scope = "window"  # `window`: causal, across units; `unit`: only its own unit
+        c.scope = scope
     c.update(changes)
     return c
 
@@ -111,6 +225,14 @@ def token_lm() -> ConfigDict:
     c.tied = "no"  # `yes`: the output projection is the embedding table
     c.embed_scale = 1.0  # Gemma: sqrt(D)
     c.logit_softcap = 0.0
+    return c
+
+
+def innermost(model: ConfigDict) -> ConfigDict:
+    """The section of a model's backbone that is a stack, and no further stage."""
+    c = model.stage.backbone if "stage" in model else model.backbone
+    while c.kind == "stage":
+        c = c.backbone
     return c
 
 

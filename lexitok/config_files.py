@@ -32,7 +32,7 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> ConfigDict:
       ConfigError: no such file, an error in it, no such variant, or an override that does not fit.
     """
     path, arg = _split_spec(spec)
-    module = _load_module(path)
+    module = load_module(path)
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):
         raise ConfigError(f"{path} defines no function get_config(arg)")
@@ -127,7 +127,12 @@ def _split_spec(spec: str) -> tuple[Path, str]:
     return (Path(head + ".py"), arg) if separator else (Path(spec), "")
 
 
-def _load_module(path: Path) -> ModuleType:
+def load_module(path: Path) -> ModuleType:
+    """The config file as a module.
+
+    Raises:
+      ConfigError: there is no such file, or it fails; names the line.
+    """
     if not path.is_file():
         there = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         listing = f"; in {path.parent} there are: {', '.join(there)}" if there else ""

@@ -1,6 +1,6 @@
 """What every script in `experiments/` starts with: its config flag, and errors that a user can read.
 
-`--config=configs/hat.py:cpu --config.train.steps=10` loads a config file and changes fields of it.
+`--config=configs/hat_v2.py:cpu --config.train.steps=10` loads a config file and changes fields of it.
 """
 
 import dataclasses

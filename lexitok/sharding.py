@@ -15,7 +15,8 @@ ROWS = PartitionSpec(("data", "fsdp"))
 
 # The first rule whose pattern is found in a parameter's path decides; dimensions are those of one layer.
 RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    (r"\.(wq|wk|wv)\b", ("fsdp", "tensor", None)),  # [D, H, N]
+    (r"\.(bias|scale)\b", ()),  # also of what the rules below are about
+    (r"\.(wq|wk|wv|wg)\b", ("fsdp", "tensor", None)),  # [D, H, N]
     (r"\.wo\b", ("tensor", None, "fsdp")),  # [H, N, D]
     (r"\.(gate|up)\b", ("fsdp", "tensor")),  # [D, F]
     (r"\.down\b", ("tensor", "fsdp")),  # [F, D]

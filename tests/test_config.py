@@ -69,10 +69,10 @@ def test_variants(config_file):
         ("train.steps=1e4", 10_000),
         ("name=a=b", "a=b"),
         ("data.source=text:a/*.md", "text:a/*.md"),
-        ("model.backbone.layer_kinds=local,local,global", ("local", "local", "global")),
-        ("model.backbone.layer_kinds=('global',)", ("global",)),
-        ("model.backbone.rope_llama3=(8.0,1.0,4.0,8192)", (8.0, 1.0, 4.0, 8192)),
-        ("model.backbone.rope_llama3=()", ()),
+        ("model.stage.backbone.layer_kinds=local,local,global", ("local", "local", "global")),
+        ("model.stage.backbone.layer_kinds=('global',)", ("global",)),
+        ("model.stage.backbone.rope_llama3=(8.0,1.0,4.0,8192)", (8.0, 1.0, 4.0, 8192)),
+        ("model.stage.backbone.rope_llama3=()", ()),
     ],
 )
 def test_override(config_file, assignment, value):
@@ -98,10 +98,10 @@ def test_fields_computed_from_others_follow(config_file):
         ),
         ("optimiser.lr=1", "no 'optimiser' in the config (did you mean 'optimizer'?); its keys: data.*, eval.*, "),
         ("optimizer.lr.x=1", "unknown config key 'optimizer.lr.x': optimizer.lr is a value (0.003)"),
-        ("model.encoder=3", "config key 'model.encoder' is a section, not a value; its keys: D, F, H"),
+        ("model.stage.encoder=3", "config key 'model.stage.encoder' is a section, not a value; its keys: D, F, H"),
         ("optimizer.lr=fast", "config key 'optimizer.lr': 'fast' is not a number; it was 0.003"),
         ("train.steps=1.5", "config key 'train.steps': '1.5' is not a whole number; it was 1000"),
-        ("model.backbone.layer_kinds=1,2", "'1,2' is not a tuple like it; it was ('global',)"),
+        ("model.stage.backbone.layer_kinds=1,2", "'1,2' is not a tuple like it; it was ('global',)"),
         ("train.steps", "override 'train.steps' has no value: write train.steps=VALUE"),
     ],
 )
@@ -156,7 +156,7 @@ def test_no_such_file(config_file):
 def test_json_and_back():
     """A checkpoint's config is the run's, to the last type: a tuple that comes back as a list breaks a cache key."""
     config = default_config()
-    config.model.backbone.rope_llama3 = (8.0, (1, 2))
+    config.model.stage.backbone.rope_llama3 = (8.0, (1, 2))
     back = from_json(to_json(config))
     assert not diff(config, back)
     assert [type(v) for v in flatten(back).values()] == [type(v) for v in flatten(config).values()]

@@ -3,15 +3,20 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
-from samples import batch, pieces, random_texts, small_config
+from samples import batch, pieces, random_texts, small_config, small_model
 
 from lexitok.sharding import ROWS, MeshError, check_rows, make_mesh, parameter_spec
-from lexitok.training.setup import make_setup
+from lexitok.training.optimizer import is_frozen
+from lexitok.training.setup import Setup, make_setup
+from lexitok.training.state import TrainState
+from lexitok.training.trees import names, to_dicts
 
+GIVEN = ("hnet", "blt")
 MESHES = {
     "one": {"data": 1},
     "data": {"data": 8},
@@ -37,13 +42,29 @@ def run(kind: str, mesh: str, **optimizer) -> tuple[list[dict], dict]:
     texts = random_texts(1, 8)
     rows = batch(kind, *([p] for p in pieces(kind, *(t or b"x" for t in texts))))
     with jax.set_mesh(setup.mesh):
-        state, step = setup.init_state(), setup.step()
+        state, step = given(setup, kind) if kind in GIVEN else setup.init_state(), setup.step()
+        frozen = frozen_in(state.model)
         rows = jax.device_put(rows, NamedSharding(setup.mesh, ROWS))
         sums = []
         for _ in range(2):
             state, out = step(state, rows)
             sums.append(jax.device_get(out))
+    assert (kind == "blt") == bool(frozen)
+    for name, value in frozen_in(state.model).items():
+        np.testing.assert_array_equal(value, frozen[name], err_msg=f"{name} was trained")
     return sums, jax.device_get(jax.tree.map(lambda x: x, state.model))
+
+
+def given(setup: Setup, kind: str) -> TrainState:
+    """A state with the parameters of `samples`: those of a BLT have the model that it asks."""
+    model = small_model(kind)
+    state = TrainState(jnp.zeros((), jnp.int32), model, setup.optimizer.init(model), None)
+    return jax.tree.map(lambda x, like: jax.device_put(np.array(x), like.sharding), state, setup.abstract_state)
+
+
+def frozen_in(model) -> dict[str, np.ndarray]:
+    """Parameters that no step may change, on the host."""
+    return {name: np.array(x) for name, x in names(to_dicts(model)).items() if is_frozen(name)}
 
 
 once = functools.cache(run)
@@ -51,7 +72,11 @@ once = functools.cache(run)
 
 @pytest.mark.parametrize(
     ("kind", "mesh"),
-    [*((kind, mesh) for kind in ("bytes", "hat_v2") for mesh in ("data", "fsdp", "all")), ("hat_v1", "all")],
+    [
+        *((kind, mesh) for kind in ("bytes", "hat_v2") for mesh in ("data", "fsdp", "all")),
+        ("hat_v1", "all"),
+        *(pytest.param(kind, "all", marks=pytest.mark.slow) for kind in GIVEN),
+    ],
 )
 def test_the_mesh_does_not_matter(kind, mesh):
     """Initialisation, losses, gradients and updates are the same on one device and on every mesh of eight."""
@@ -63,6 +88,28 @@ def test_the_mesh_does_not_matter(kind, mesh):
     assert expected[1]["loss"] < expected[0]["loss"]
     for a, b in zip(jax.tree.leaves(sharded_model), jax.tree.leaves(model), strict=True):
         np.testing.assert_allclose(a, b, atol=5e-4)  # the first updates of Adam are as large as the learning rate
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+def test_the_mesh_does_not_matter_to_routers(kind):
+    """Where units end, how many there are and what a router's loss is over all rows does not depend on the devices."""
+    sums = {}
+    for mesh in ("one", "all"):
+        setup = make_setup(config(kind, MESHES[mesh]), devices=jax.devices()[:1] if mesh == "one" else None)
+        rows = batch(kind, *([p] for p in pieces(kind, *(t or b"x" for t in random_texts(1, 8)))))
+        model = jax.tree.map(
+            lambda x, like: jax.device_put(np.array(x), like.sharding), small_model(kind), setup.abstract_state.model
+        )
+        with jax.set_mesh(setup.mesh):
+            rows = jax.device_put(rows, NamedSharding(setup.mesh, ROWS))
+            sums[mesh] = jax.device_get(
+                jax.jit(lambda model, rows, loss=setup.objective: loss(model, rows)[1])(model, rows)
+            )
+    for name, value in sums["one"].items():
+        np.testing.assert_allclose(sums["all"][name], value, rtol=2e-5, err_msg=name)
+    each = {name: value / sums["one"]["weights"] for name, value in sums["one"].items()}
+    assert 0.1 < each["units"] < 0.9, "what the router says makes no difference"
+    assert (kind == "hnet") == (each["extra_loss"] > 0)
 
 
 def test_accumulation_does_not_matter():
@@ -79,7 +126,7 @@ def test_state_is_born_split():
     setup = make_setup(config("hat_v2", MESHES["all"]))
     with jax.set_mesh(setup.mesh):
         state = setup.init_state()
-    gate = state.model.backbone.layers.feed_forward.gate[...]
+    gate = state.model.stage.backbone.layers.feed_forward.gate[...]
     assert gate.sharding.spec == PartitionSpec(None, "fsdp", "tensor")
     assert gate.addressable_shards[0].data.size == gate.size // 4
     held = sum(leaf.addressable_shards[0].data.size for leaf in jax.tree.leaves(state))

@@ -1,6 +1,6 @@
 """Compiles the training step of a config for a TPU pod, on any machine (needs `jax[tpu]`, no TPU).
 
-python tpu/compile.py --config=configs/hat.py:pod --topology=v5e:4x4
+python tpu/compile.py --config=configs/hat_v2.py:pod --topology=v5e:4x4
 
 Prints the memory that a chip needs and the collectives in the program; fails as the pod would if it does not fit.
 """

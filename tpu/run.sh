@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a config on every host of a pod: tpu/run.sh NAME ZONE WORKDIR --config=... [more flags of experiments/train.py]
-#   tpu/run.sh lexitok us-west4-a /mnt/bucket/runs/hat --config=configs/hat.py:pod
+#   tpu/run.sh lexitok us-west4-a /mnt/bucket/runs/hat_v2 --config=configs/hat_v2.py:pod
 # Copies the working tree to the hosts, makes the environment once, and starts one process a host in a tmux session
 # that outlives the connection. WORKDIR is a file system that all hosts share. A run that was stopped resumes.
 set -euo pipefail

@@ -15,7 +15,7 @@ from lexitok.config_files import load_config, override
 from lexitok.runner import run
 
 SIZE = flags.DEFINE_enum("size", "cpu", ("cpu", "gpu1", "pod"), "Variant of the configs.")
-CONFIGS = flags.DEFINE_multi_string("benchmark", ["hat", "subword"], "Names of files in configs/.")
+CONFIGS = flags.DEFINE_multi_string("benchmark", ["hat_v2", "subword"], "Names of files in configs/.")
 SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to all configs.")
 STEPS = flags.DEFINE_integer("steps", 10, "Steps that are timed, after two that are not.")
 

@@ -1,11 +1,14 @@
 """Evaluating a run's checkpoint on other text than it was trained with, or on more of it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 
 from lexitok.analysis.load import load_model
 from lexitok.analysis.runs import Run
 from lexitok.data.sources import open_source
-from lexitok.evals import Evaluation, evaluate
+from lexitok.evals import Evaluation, evaluate, probe
 from lexitok.sharding import make_mesh
 
 
@@ -22,12 +25,39 @@ def evaluate_run(run: Run, *, source: str | None = None, split: str = "validatio
       SourceError: no such source or split.
       MeshError: the run's `data.rows` cannot be split over the devices.
     """
+    return _measure(evaluate, run, source, split, max_bytes)
+
+
+def probe_run(
+    run: Run,
+    *,
+    source: str | None = None,
+    split: str = "validation",
+    max_bytes: int = 0,
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The robustness of a run's newest checkpoint (`lexitok.evals.robustness`) on the documents of `evaluate_run`.
+
+    Args:
+      run, source, split, max_bytes: as of `evaluate_run`.
+      fraction, seed: of the noise.
+
+    Raises:
+      PerturbationError: a document is not valid UTF-8; and as `evaluate_run`.
+    """
+    return _measure(probe, run, source, split, max_bytes, fraction=fraction, seed=seed)
+
+
+def _measure(
+    measure: Callable[..., Any], run: Run, source: str | None, split: str, max_bytes: int, **settings: Any
+) -> Any:
     c = run.config
     corpus = open_source(source or c.data.source, split, cache=c.data.cache, field=c.data.field)
     documents = [document.data for document in corpus.documents(max_bytes)]
     with jax.set_mesh(make_mesh()):
         model, encoder = load_model(run)
-        return evaluate(
+        return measure(
             model,
             encoder,
             documents,
@@ -36,4 +66,5 @@ def evaluate_run(run: Run, *, source: str | None = None, split: str = "validatio
             units=c.data.units,
             overlap=c.eval.overlap,
             words=c.eval.words,
+            **settings,
         )

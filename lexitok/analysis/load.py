@@ -9,7 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from lexitok.analysis.runs import Run, RunError, read_config
-from lexitok.data.encoders import Encoder, make_encoder
+from lexitok.data.encoders import Encoder, make_encoder, unit_tokens
 from lexitok.data.sources import open_source
 from lexitok.evals.devices import current_mesh
 from lexitok.models.build import model_maker
@@ -55,7 +55,7 @@ def encoder_of(record: RunRecord) -> Encoder:
 
 def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     """Shapes and dtypes of a config's model; nothing is allocated."""
-    make = model_maker(config, encoder.vocabulary.size)
+    make = model_maker(config, encoder.vocabulary.size, unit_tokens(encoder))
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
 
 

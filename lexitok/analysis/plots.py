@@ -4,23 +4,27 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lexitok.analysis.arms import make_arms
 from lexitok.analysis.runs import Run
 
 # Okabe and Ito's colours, which readers with any kind of colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", ":", "-.")  # when colours are used up
 REFERENCES = (("order0", "order 0", ":"), ("gzip", "gzip", "--"), ("xz", "xz", "-."))
 
 
 def bpb_figure(runs: Sequence[Run]) -> Figure:
     """Bits per byte against bytes seen and against wall-clock, with gzip and xz on the evaluated bytes.
 
-    Lines with dots are evaluations; pale lines are training batches.
+    Lines with dots are evaluations; pale lines are training batches. Runs of one arm have one colour; the legend gives
+    the last evaluation of the first.
     """
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -35,7 +39,9 @@ def bpb_figure(runs: Sequence[Run]) -> Figure:
         left.set_ylim(low, high)
     _references(left, right, runs)
     if runs:
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(runs), 4))
+        figure.legend(
+            *left.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(runs), 4), fontsize="small"
+        )
     return figure
 
 
@@ -78,13 +84,17 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _panel(axes: Axes, runs: Sequence[Run], x: str, scale: float) -> None:
-    for i, run in enumerate(runs):
-        colour = COLOURS[i % len(COLOURS)]
-        seen, bpb = run.series("train/bpb", x=x)
-        axes.plot(seen * scale, bpb, color=colour, alpha=0.3, linewidth=1)
-        seen, bpb = run.series("eval/bpb", x=x)
-        last = f" ({bpb[-1]:.3f})" if len(bpb) else ""
-        axes.plot(seen * scale, bpb, color=colour, marker="o", markersize=4, label=run.name + last)
+    for i, arm in enumerate(make_arms(runs)):
+        style: dict[str, Any] = {
+            "color": COLOURS[i % len(COLOURS)],
+            "linestyle": STYLES[i // len(COLOURS) % len(STYLES)],
+        }
+        for n, run in enumerate(arm.runs):
+            seen, bpb = run.series("train/bpb", x=x)
+            axes.plot(seen * scale, bpb, **style, alpha=0.3, linewidth=1)
+            seen, bpb = run.series("eval/bpb", x=x)
+            label = arm.name + (f" ({bpb[-1]:.3f})" if len(bpb) else "")
+            axes.plot(seen * scale, bpb, **style, marker="o", markersize=4, label=label if n == 0 else None)
     axes.grid(alpha=0.3)
     axes.set_xlim(left=0)
 

@@ -10,8 +10,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.config_files import ConfigError, from_json
+from lexitok.evals.documents import FILE as DOCUMENTS_FILE
+from lexitok.evals.documents import DocumentScores, read_documents
 from lexitok.training.metrics import FILE as METRICS_FILE
 from lexitok.training.metrics import read_metrics
+
+RESULT_FILE = "result.json"
 
 
 class RunError(ValueError):
@@ -54,6 +58,24 @@ class Run:
         kept = (dt > 0) & (dn > 0)
         return float(np.median(dn[kept] / dt[kept])) if kept.any() else math.nan
 
+    def documents(self) -> DocumentScores | None:
+        """Scores by document of the final evaluation, or None if the run wrote none.
+
+        Raises:
+          DocumentsError: a damaged line; names it.
+        """
+        file = self.path / DOCUMENTS_FILE
+        return read_documents(file) if file.exists() else None
+
+    def add_result(self, name: str, value: Any) -> None:
+        """Puts a measurement that was made later into the run's `result.json`; a run without one is left alone."""
+        file = self.path / RESULT_FILE
+        if not file.exists():
+            return
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(_read_object(file) | {name: value}, indent=1) + "\n", encoding="utf-8")
+        partial.replace(file)
+
 
 def read_run(path: str | Path) -> Run:
     """Reads a run directory.
@@ -64,7 +86,7 @@ def read_run(path: str | Path) -> Run:
     """
     path = Path(path)
     config = read_config(path)
-    result = path / "result.json"
+    result = path / RESULT_FILE
     sample = path / "samples.txt"
     return Run(
         path=path,

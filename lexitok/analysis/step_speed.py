@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import train_iterator
 from lexitok.sharding import ROWS
-from lexitok.training.ahead_of_time import describe
+from lexitok.training.ahead_of_time import abstract_batch, describe
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.setup import make_setup
 
@@ -65,15 +65,13 @@ def measure_step(config: ConfigDict, *, steps: int) -> StepSpeed:
                 seconds.append(time.perf_counter() - began)
         needed = describe(step)
     device = setup.mesh.devices.flat[0]
-    data = config.data
-    shape = {"rows": data.rows, "symbols": data.symbols, "units": data.units}
     peak, peak_is = _peak(device)
     statistics = device.memory_stats() or {}
     return StepSpeed(
         device=f"{setup.mesh.size} x {device.device_kind}",
         seconds=tuple(seconds),
         bytes_per_step=float(np.mean([_bytes(b) for b in batches])),
-        flops_per_step=training_flops(config.model, setup.encoder.vocabulary.size, **shape),
+        flops_per_step=training_flops(setup, abstract_batch(setup)),
         peak_flops=peak * setup.mesh.size,
         peak_is=peak_is,
         memory_bytes=int(statistics.get("peak_bytes_in_use", needed["peak_bytes"])),

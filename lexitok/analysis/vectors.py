@@ -93,6 +93,8 @@ def frequent_units(encoder: Encoder, documents: Iterable[bytes], count: int) -> 
     """
     if not isinstance(encoder, ByteUnitEncoder):
         raise ValueError(f"units are of models with text.kind 'byte_units', this one has '{encoder.kind}'")
+    if encoder.splitter is None:
+        raise ValueError("this model finds its units itself: no splitter says which there are")
     seen: collections.Counter[bytes] = collections.Counter()
     for data in documents:
         ends = encoder.splitter.split(data).ends().tolist()
@@ -109,13 +111,13 @@ def _piece(encoder: ByteUnitEncoder, word: bytes, context: bytes) -> tuple[Piece
     own = at_byte[len(context) :]
     alone = not context or own[0] != at_byte[len(context) - 1]
     if not len(own) or own[0] != own[-1] or not alone:
-        raise ValueError(f"{word!r} after {context!r} is not one unit of splitter '{encoder.splitter.name}'")
+        raise ValueError(f"{word!r} after {context!r} is not one unit of this model's splitter")
     return piece, int(own[0])
 
 
 @jax.jit
 def _vectors(model: Any, batch: Batch, index_B: Int[Array, " B"]) -> Float[Array, "B D"]:
-    units = model.features(batch)["units"].astype(jnp.float32)
+    units = model.features(batch)["vectors"].astype(jnp.float32)
     return jnp.take_along_axis(units, index_B[:, None, None], axis=1)[:, 0]
 
 

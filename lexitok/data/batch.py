@@ -45,7 +45,8 @@ class Batch:
       bytes_BxS: raw bytes that the target stands for; 0 at padding.
       segments_BxS: piece that the position belongs to, counted from 1; 0 at padding.
       positions_BxS: position in the piece.
-      units: for byte-unit models; None where every symbol is a unit.
+      units: for byte-unit models; None where every symbol is a unit. Where the model makes its units, they are empty,
+        and only say how many a row has room for.
     """
 
     symbols_BxS: IntLeafBxS
@@ -107,7 +108,7 @@ def _fill_row(out: Batch, row: int, pieces: Sequence[Piece]) -> None:
         out.bytes_BxS[at] = piece.nbytes
         out.segments_BxS[at] = number
         out.positions_BxS[at] = np.arange(n)
-        if out.units is not None:
+        if out.units is not None and piece.units:
             _fill_units(out.units, row, slice(s, s + n), w, number, piece)
             w += piece.units
         s += n

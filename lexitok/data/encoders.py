@@ -6,17 +6,18 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from lexitok.data import unit_streams
 from lexitok.data.layout import Document
-from lexitok.text.alphabet import ALPHABETS, ByteAlphabet
+from lexitok.text.alphabet import ALPHABETS, ByteAlphabet, doubled
 from lexitok.text.segmentation import Splitter
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.splitters import make_splitter
+from lexitok.text.splitters.tokens import TokenSplitter
 from lexitok.text.vocabulary import Tokenizer, Vocabulary, byte_vocabulary
 
 KINDS = ("bytes", "byte_units", "subword")
 
 
-@runtime_checkable
 @runtime_checkable
 class Encoder(Protocol):
     """Documents to symbols and back.
@@ -101,12 +102,19 @@ class ByteEncoder(_Coder):
 
 @dataclasses.dataclass(frozen=True)
 class ByteUnitEncoder(_Coder):
-    """Bytes that a splitter groups into units."""
+    """Bytes that a splitter groups into units, or the model, where there is no splitter.
+
+    Attributes:
+      splitter: of bytes; None: the model finds the units (boundary rule `model`).
+      boundary: one of `unit_streams.STREAMS`, or `model`.
+      slots: positions that open a unit, under `end_symbol`.
+    """
 
     alphabet: ByteAlphabet
     vocabulary: Vocabulary
-    splitter: Splitter
+    splitter: Splitter | None
     boundary: str
+    slots: int = 1
     kind = "byte_units"
 
     @property
@@ -115,49 +123,11 @@ class ByteUnitEncoder(_Coder):
 
     def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
         symbols = self.alphabet.encode(data, source)
-        if self.boundary == "end_symbol":
-            return self._with_end_symbols(symbols, self.splitter.split(data).starts), False
-        return self._lagged(symbols, data), False
-
-    def _lagged(self, symbols: np.ndarray, data: bytes) -> Document:
-        segmentation = self.splitter.split(data)
-        ends = segmentation.ends()
-        unit_ends = np.zeros(len(data) + 1, bool)
-        unit_ends[ends - 1] = True
-        unit_ends[-1] = True  # `eot`, a unit of its own
-        return Document(
-            symbols=np.append(symbols, np.int32(self.vocabulary.eot)),
-            nbytes=_ones_then_zero(len(data)),
-            unit_ends=unit_ends,
-            closed=np.append(segmentation.closed, len(ends) + 1).astype(np.int32),
-            boundary=self.boundary,
-            bos=self.vocabulary.bos,
-        )
-
-    def _with_end_symbols(self, symbols: np.ndarray, starts: np.ndarray) -> Document:
-        unit = np.cumsum(starts, dtype=np.int64) - 1  # of each byte
-        units = int(unit[-1]) + 1 if len(unit) else 0
-        n = len(symbols) + units + 1
-        stream = np.full(n, self.alphabet.end_of_unit, np.int32)
-        nbytes = np.zeros(n, np.int32)
-        at = np.arange(len(symbols)) + unit  # one symbol more for every unit before
-        stream[at] = symbols
-        stream[-1] = self.vocabulary.eot
-        nbytes[at] = 1
-        return Document(
-            symbols=stream,
-            nbytes=nbytes,
-            unit_ends=nbytes == 0,  # the symbols that close a unit, and `eot`
-            closed=np.cumsum(nbytes == 0, dtype=np.int32),
-            boundary=self.boundary,
-            bos=self.vocabulary.bos,
-        )
-
-
-def _ones_then_zero(n: int) -> np.ndarray:
-    nbytes = np.ones(n + 1, np.int32)
-    nbytes[-1] = 0
-    return nbytes
+        if self.splitter is None:
+            return unit_streams.model(symbols, None, self.alphabet, self.slots, 0), False
+        stream = unit_streams.STREAMS[self.boundary]
+        longest = self.splitter.max_unit_bytes
+        return stream(symbols, self.splitter.split(data), self.alphabet, self.slots, longest), False
 
 
 def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> Document:
@@ -167,29 +137,64 @@ def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> Do
         nbytes=np.append(nbytes, np.int32(0)),
         unit_ends=np.ones(n, bool),
         closed=np.arange(1, n + 1, dtype=np.int32),
+        predicted=np.ones(n, bool),
         boundary="none",
         bos=vocabulary.bos,
     )
 
 
 def make_encoder(text: Any, tokenizer: Tokenizer | None = None) -> Encoder:
-    """The encoder that a config's `text` part describes; `tokenizer` for kind `subword` (see `make_tokenizer`).
+    """The encoder that a config's `text` part describes; `tokenizer` where it needs one (see `make_tokenizer`).
 
     Raises:
-      ValueError: an unknown kind, alphabet, splitter or boundary, named with what there is; or no tokenizer for
-        `subword`.
+      ValueError: an unknown kind, alphabet, splitter or boundary, named with what there is; parts that do not go
+        together; or no tokenizer where one is needed.
     """
     _one_of("text.kind", text.kind, KINDS)
+    if needs_tokenizer(text) and tokenizer is None:
+        raise ValueError("text.kind 'subword' and text.splitter 'tokens' need a tokenizer; make_tokenizer makes one")
     if text.kind == "subword":
-        if tokenizer is None:
-            raise ValueError("text.kind 'subword' needs a tokenizer; make_tokenizer trains or loads one")
+        assert tokenizer is not None
         return SubwordEncoder(tokenizer)
     alphabet = ALPHABETS[_one_of("text.alphabet", text.alphabet, ALPHABETS)]
     if text.kind == "bytes":
         return ByteEncoder(alphabet, byte_vocabulary(alphabet))
-    _one_of("text.boundary", text.boundary, ("lagged", "end_symbol"))
-    splitter = make_splitter(text.splitter, max_unit_bytes=text.max_unit_bytes, stride=text.stride, digits=text.digits)
-    return ByteUnitEncoder(alphabet, byte_vocabulary(alphabet), splitter, text.boundary)
+    boundary = _one_of("text.boundary", text.boundary, unit_streams.STREAMS)
+    if boundary == "fused":
+        alphabet = doubled(alphabet)
+    if text.slots < 1 or (text.slots > 1 and boundary != "end_symbol"):
+        raise ValueError(f"text.slots is {text.slots}; it is 1 at least, and 1 but for text.boundary 'end_symbol'")
+    splitter = _splitter(text, tokenizer)
+    if splitter is None:
+        boundary = "model"
+    return ByteUnitEncoder(alphabet, byte_vocabulary(alphabet), splitter, boundary, text.slots)
+
+
+def needs_tokenizer(text: Any) -> bool:
+    """Whether a config's `text` part asks for a tokenizer."""
+    return text.kind == "subword" or (text.kind == "byte_units" and text.splitter == "tokens")
+
+
+def unit_tokens(encoder: Encoder) -> tuple[bytes, ...]:
+    """The tokens whose ends make an encoder's units; none where units are otherwise."""
+    splitter = getattr(encoder, "splitter", None)
+    return splitter.vocabulary.token_bytes if isinstance(splitter, TokenSplitter) else ()
+
+
+def _splitter(text: Any, tokenizer: Tokenizer | None) -> Splitter | None:
+    if text.splitter == "model":
+        if text.boundary != "revealed":
+            raise ValueError(f"text.splitter 'model' needs text.boundary 'revealed', not '{text.boundary}'")
+        return None
+    if text.splitter == "tokens":
+        if text.boundary not in ("fused", "end_symbol"):
+            raise ValueError(
+                f"text.splitter 'tokens' looks ahead: it needs text.boundary 'fused' or 'end_symbol', which say where "
+                f"units end, not '{text.boundary}'"
+            )
+        assert tokenizer is not None  # make_encoder has asked
+        return TokenSplitter(tokenizer, text.max_unit_bytes)
+    return make_splitter(text.splitter, max_unit_bytes=text.max_unit_bytes, stride=text.stride, digits=text.digits)
 
 
 def make_tokenizer(vocabulary: Any, documents: Iterable[bytes]) -> SentencePieceTokenizer:

@@ -12,7 +12,11 @@ see (`guide_of`, -1: none):
 - `lagged` (HAT v2): `bos` is a unit of its own; a position sees the unit before its own, as far as the splitter knew
   it to be complete by then.
 - `end_symbol` (HAT v1): a unit is opened by `bos` or by the symbol that closed the unit before, which serves as its
-  slot; a position sees the unit before its own.
+  slot; a position sees the unit before its own. A unit may have further slots, which are read and not predicted.
+- `revealed` (SpaceByte, BLT, AU-Net, H-Net): a unit ends with the byte that reveals that it does, and that byte sees
+  it. `bos` is a unit of its own.
+- `fused` (Bolmo): as `revealed`; each symbol says of its byte whether a unit ends behind it.
+- `model`: as `revealed`, but it is the model that says where units end.
 """
 
 import dataclasses
@@ -20,7 +24,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BOUNDARIES = ("none", "lagged", "end_symbol")
+BOUNDARIES = ("none", "lagged", "end_symbol", "revealed", "fused", "model")
+UNCOUNTED = ("none", "model")  # there is no budget of units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Document:
       nbytes: int32 `[n]`, raw bytes that each symbol stands for; their sum is the length of the raw document.
       unit_ends: bool `[n]`, the symbol is the last of its unit.
       closed: int32 `[n]`, units of the document known to be complete once the symbol has been read.
+      predicted: bool `[n]`; the others are only read: they follow from the symbols before them.
       boundary: one of `BOUNDARIES`.
       bos: the symbol that opens every piece.
     """
@@ -40,6 +46,7 @@ class Document:
     nbytes: np.ndarray
     unit_ends: np.ndarray
     closed: np.ndarray
+    predicted: np.ndarray
     boundary: str
     bos: int
 
@@ -53,10 +60,10 @@ class Piece:
 
     Attributes:
       symbols, targets: int32 `[n]`.
-      weights: float32 `[n]`, 0 where a target is only context (it was scored in an earlier piece).
+      weights: float32 `[n]`, 0 where a target is only context (it was scored in an earlier piece) or not predicted.
       nbytes: int32 `[n]`, raw bytes of each target.
       unit_of, guide_of: int32 `[n]`.
-      units: `u`.
+      units: `u`; 0 where it is the model that makes them.
     """
 
     symbols: np.ndarray
@@ -72,33 +79,73 @@ def make_piece(document: Document, start: int, stop: int, scored_from: int | Non
     """The piece whose targets are `document.symbols[start:stop]`; those before `scored_from` have weight 0."""
     targets = document.symbols[start:stop]
     symbols = np.concatenate([[document.bos], targets[:-1]]).astype(np.int32)
-    unit_of, guide_of = _unit_indices(document, start, stop)
-    weights = np.ones(stop - start, np.float32)
+    unit_of, guide_of = unit_indices(document, np.array([start]), np.array([stop - start]))
+    weights = document.predicted[start:stop].astype(np.float32)
     weights[: max(0, (scored_from or start) - start)] = 0
     return Piece(
         symbols=symbols,
         targets=targets.astype(np.int32),
         weights=weights,
         nbytes=document.nbytes[start:stop].astype(np.int32),
-        unit_of=unit_of.astype(np.int32),
-        guide_of=guide_of.astype(np.int32),
-        units=int(unit_of[-1]) + 1,
+        unit_of=unit_of,
+        guide_of=guide_of,
+        units=0 if document.boundary == "model" else int(unit_of[-1]) + 1,
     )
 
 
-def _unit_indices(document: Document, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    n = stop - start
-    if document.boundary == "none":
-        return np.arange(n), np.arange(n)
-    read = slice(start, stop - 1)  # the symbols at input positions 1..n-1
-    ends = document.unit_ends[read].astype(np.int64)
-    if document.boundary == "end_symbol":
-        unit_of = np.concatenate([[0], np.cumsum(ends)])
-        return unit_of, unit_of - 1
-    unit_of = np.concatenate([[0], 1 + np.cumsum(ends) - ends])
-    before = int(document.unit_ends[:start].sum())
-    known = np.concatenate([[1], 1 + np.maximum(document.closed[read] - before, 0)])
-    return unit_of, np.minimum(unit_of, known) - 1
+def unit_indices(document: Document, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`unit_of` and `guide_of` of consecutive pieces.
+
+    Args:
+      document: the document.
+      starts, lengths: int64 `[pieces]`, the targets of each; one piece begins where the one before it ends.
+
+    Returns:
+      Each int32, as long as all pieces together, counted from the start of each piece.
+    """
+    first, last = int(starts[0]), int(starts[-1] + lengths[-1])
+    begins = np.zeros(last - first, bool)
+    begins[starts - first] = True
+    # Position t reads symbol t - 1: the units that end before that symbol, whether one ends with it, and those known
+    # to be complete once it is read, all counted from the start of the piece.
+    ended = np.zeros(last - first + 1, np.int32)
+    np.cumsum(document.unit_ends[first:last], out=ended[1:])
+    before_piece = np.repeat(ended[starts - first], lengths)
+    closed_before = np.repeat(int(document.unit_ends[:first].sum()) + ended[starts - first], lengths)
+    through = ended[:-1] - before_piece
+    ends_here = np.append(False, document.unit_ends[first : last - 1]) & ~begins
+    before = through - ends_here
+    known = np.append(0, document.closed[first : last - 1]) - closed_before
+    unit_of, guide_of = RULES[document.boundary](before, through, np.where(begins, 0, np.maximum(known, 0)), begins)
+    return unit_of.astype(np.int32), guide_of.astype(np.int32)
+
+
+def _each(before, through, known, begins):
+    at = np.arange(len(before)) - np.maximum.accumulate(np.where(begins, np.arange(len(before)), 0))
+    return at, at
+
+
+def _lagged(before, through, known, begins):
+    unit_of = np.where(begins, 0, before + 1)  # `bos` is unit 0
+    return unit_of, np.minimum(unit_of, np.where(begins, 0, known + 1)) - 1
+
+
+def _end_symbol(before, through, known, begins):
+    return through, through - 1
+
+
+def _revealed(before, through, known, begins):
+    return np.where(begins, 0, before + 1), through  # counted with `bos`, `through` is the newest complete unit
+
+
+RULES = {
+    "none": _each,
+    "lagged": _lagged,
+    "end_symbol": _end_symbol,
+    "revealed": _revealed,
+    "fused": _revealed,
+    "model": _each,  # not used: the model makes its own
+}
 
 
 def split_document(document: Document, symbols: int, units: int) -> Iterator[Piece]:
@@ -125,16 +172,18 @@ def longest_stop(document: Document, start: int, symbols: int, units: int) -> in
     if symbols < 1 or units < 2:
         raise ValueError(f"budgets of {symbols} symbols and {units} units are too small: 1 and 2 are the least")
     stop = min(len(document), start + symbols)
+    if document.boundary == "model":
+        return stop
     if stop == len(document) and _units_in(document, start, stop) <= units:
         return stop
     if document.boundary == "none":
         return min(stop, start + units)
     ends = start + 1 + np.flatnonzero(document.unit_ends[start:stop])
-    ends = ends[: units - (document.boundary == "lagged")]  # there, `bos` is a unit of its own
+    ends = ends[: units - (document.boundary != "end_symbol")]  # elsewhere, `bos` is a unit of its own
     return int(ends[-1]) if len(ends) else stop
 
 
 def _units_in(document: Document, start: int, stop: int) -> int:
     if document.boundary == "none":
         return stop - start
-    return 1 + int(document.unit_ends[start : stop - 1].sum()) + (document.boundary == "lagged")
+    return 1 + int(document.unit_ends[start : stop - 1].sum()) + (document.boundary != "end_symbol")

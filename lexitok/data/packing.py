@@ -194,7 +194,7 @@ class Group:
         self._free_symbols[row] -= n
         rows.symbols_BxS[at] = stretches.symbols[piece]
         rows.targets_BxS[at] = stretches.targets[piece]
-        rows.weights_BxS[at] = 1  # in training every target is scored
+        rows.weights_BxS[at] = stretches.weights[piece]
         rows.bytes_BxS[at] = stretches.nbytes[piece]
         rows.segments_BxS[at] = number
         rows.positions_BxS[at] = count[:n]

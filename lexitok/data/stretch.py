@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lexitok.data.layout import Document, piece_ranges
+from lexitok.data.layout import Document, piece_ranges, unit_indices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,14 +13,16 @@ class Stretches:
 
     Attributes:
       symbols, targets, nbytes, unit_of, guide_of: int32 `[n]`, as in `Piece`; `unit_of` and `guide_of` count from the
-        start of their piece, and are None for models whose symbols are units.
+        start of their piece, and are None where the model makes its units, or its symbols are units.
+      weights: float32 `[n]`, 0 where a target is not predicted.
       starts, lengths: int64 `[pieces]`, in symbols.
-      units: int64 `[pieces]`; 0 for models whose symbols are units.
+      units: int64 `[pieces]`; 0 where there are none in the data.
     """
 
     symbols: np.ndarray
     targets: np.ndarray
     nbytes: np.ndarray
+    weights: np.ndarray
     unit_of: np.ndarray | None
     guide_of: np.ndarray | None
     starts: np.ndarray
@@ -41,31 +43,16 @@ def cut(document: Document, symbols: int, units: int | None) -> Stretches:
     read[starts] = document.bos
     unit_of = guide_of = None
     counts = np.zeros(len(starts), np.int64)
-    if units is not None:
-        unit_of, guide_of = _unit_indices(document, starts, lengths)
+    if units is not None and document.boundary != "model":
+        unit_of, guide_of = unit_indices(document, starts, lengths)
         counts = unit_of[stops - 1].astype(np.int64) + 1
-    return Stretches(read, document.symbols, document.nbytes, unit_of, guide_of, starts, lengths, counts)
+    weights = document.predicted.astype(np.float32)
+    return Stretches(read, document.symbols, document.nbytes, weights, unit_of, guide_of, starts, lengths, counts)
 
 
 def _ranges(document: Document, symbols: int, units: int | None) -> tuple[np.ndarray, np.ndarray]:
-    if units is None and document.boundary == "none" and symbols > 0:
+    if symbols > 0 and (document.boundary == "model" or (units is None and document.boundary == "none")):
         starts = np.arange(0, len(document), symbols)
         return starts, np.minimum(starts + symbols, len(document))
     ranges = np.array(list(piece_ranges(document, symbols, max(2, symbols + 1) if units is None else units)), np.int64)
     return ranges[:, 0], ranges[:, 1]
-
-
-def _unit_indices(document: Document, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    ended = np.zeros(len(document) + 1, np.int32)  # units that end before each symbol
-    np.cumsum(document.unit_ends, out=ended[1:])
-    ended_before_piece = np.repeat(ended[starts], lengths)
-    if document.boundary == "end_symbol":
-        unit_of = ended[:-1] - ended_before_piece
-        return unit_of, unit_of - np.int32(1)
-    # `lagged`: position t reads symbol t - 1, and `bos` is a unit of its own.
-    unit_of = np.empty(len(document), np.int32)
-    known = np.empty(len(document), np.int32)
-    unit_of[1:] = ended[:-2] - ended_before_piece[1:] + 1
-    np.maximum(document.closed[:-1] - ended_before_piece[1:], 0, out=known[1:])
-    unit_of[starts] = known[starts] = 0
-    return unit_of, np.minimum(unit_of, known + 1) - np.int32(1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import Document, Piece, longest_stop, make_piece
+from lexitok.data.layout import UNCOUNTED, Document, Piece, longest_stop, make_piece
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ def eval_batches(
     for number, data in enumerate(documents):
         document = encoder.encode(data, f"document {number}")
         before = np.cumsum(document.nbytes, dtype=np.int64) - document.nbytes
-        budget = symbols + 1 if unit_budget is None else units
+        budget = symbols + 1 if document.boundary in UNCOUNTED else units
         for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
             piece = make_piece(document, start, stop, scored)
             span = Span(number, 0, scored - start, scored, int(before[scored]), stop - scored)

@@ -8,12 +8,15 @@ import dataclasses
 import functools
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lexitok.data.encoders import Encoder
 from lexitok.data.windows import eval_batches
 from lexitok.evals.compressors import compressed_bpb
+from lexitok.evals.documents import write_documents
 from lexitok.evals.scoring import compile_for, score_documents
 from lexitok.evals.tally import DocumentScore, tally
 from lexitok.text.bits import bits_per_byte
@@ -36,12 +39,14 @@ class Evaluation:
       words: name of the splitter that words are defined by.
       seconds: wall-clock of scoring, without compilation.
       references: bits per byte of compressors on the same bytes, see `compressed_bpb`.
+      counts: what the model counted in all windows, and `bytes_read` and `symbols_read` there; `units`.
     """
 
     documents: tuple[DocumentScore, ...]
     words: str
     seconds: float
     references: dict[str, float]
+    counts: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def bpb(self) -> float:
@@ -56,10 +61,10 @@ class Evaluation:
         - `next_word_accuracy`: words all of whose symbols have the largest logit, teacher-forced.
         - `fraction_scored`: of the raw bytes. `lossy_documents`: those whose symbols stand for other bytes than theirs.
         - `eot_nats`: of the end of a document, the mean over documents; in no bpb.
-        - `bytes_per_second`: of this evaluation.
+        - `bytes_per_second`: of this evaluation. `bytes_per_unit`: of all that was read; a token is a unit.
         """
         nbytes, words, nats = self._sum("nbytes"), self._sum("words"), self._sum("nats")
-        first = self._sum("first_nats")
+        first, units = self._sum("first_nats"), self.counts.get("units", 0.0)
         measures = {
             "bpb": self.bpb,
             "first_byte_bpb": bits_per_byte(first, words),
@@ -68,6 +73,7 @@ class Evaluation:
             "fraction_scored": self._sum("scored") / nbytes if nbytes else math.nan,
             "eot_nats": self._sum("eot_nats") / len(self.documents),
             "bytes_per_second": nbytes / self.seconds,
+            "bytes_per_unit": self.counts["bytes_read"] / units if units else math.nan,
             **self.references,
         }
         defined = {name: value if math.isfinite(value) else None for name, value in measures.items()}
@@ -78,6 +84,10 @@ class Evaluation:
             "words": int(words),
         }
         return {**defined, **counts, "word_splitter": self.words}
+
+    def save_documents(self, path: Path) -> None:
+        """Writes the score of each document as a line, for `lexitok.analysis.paired`."""
+        write_documents(path, self.documents)
 
     def _sum(self, name: str) -> float:
         return math.fsum(getattr(score, name) for score in self.documents)
@@ -97,7 +107,7 @@ def evaluate(
     """Scores whole documents on the mesh that is set (`jax.set_mesh`), rows split over it, or on the default device.
 
     Args:
-      model: has `scores(batch)`.
+      model: has `scores_and_extras(batch)`.
       encoder: makes its symbols of the documents.
       documents: raw bytes.
       rows, symbols, units: `B`, `S` and `W` of the batches, all of one shape; the last is filled with padding.
@@ -117,8 +127,12 @@ def evaluate(
     )
     compile_for(model, next(batches())[0])
     began = time.perf_counter()
-    eot, scores = encoder.vocabulary.eot, []
-    for i, scored in score_documents(model, batches(), eot):
+    eot, scores, counted = encoder.vocabulary.eot, [], Counter()
+    for i, scored in score_documents(model, batches(), eot, counted):
         data, decoded = documents[i], encoder.decode(scored.symbols.tolist())
         scores.append(tally(scored, data, splitter.split(data), decoded=decoded, eot=eot))
-    return Evaluation(tuple(scores), splitter.name, time.perf_counter() - began, compressed_bpb(documents))
+    seconds = time.perf_counter() - began
+    counts = {name: float(value) for name, value in counted.items()}
+    if encoder.boundary == "none":  # every symbol is a unit
+        counts["units"] = counts["symbols_read"]
+    return Evaluation(tuple(scores), splitter.name, seconds, compressed_bpb(documents), counts)

@@ -1,6 +1,8 @@
 """Nats of every symbol of whole documents: windows to the devices, scores back to the documents they belong to."""
 
+import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,26 +16,35 @@ from lexitok.evals.devices import put, replicated
 from lexitok.evals.tally import Scored
 
 Spans = tuple[Span, ...]
-Score = Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
+Sums = dict[str, jax.Array]
+Score = Callable[[Any, Batch], tuple[jax.Array, jax.Array, Sums]]
 
 
 class ScoringError(RuntimeError):
     """A symbol was scored twice, or never; the message names the document and the symbol."""
 
 
-def score_documents(model: Any, batches: Iterable[tuple[Batch, Spans]], eot: int) -> Iterator[tuple[int, Scored]]:
+def score_documents(
+    model: Any, batches: Iterable[tuple[Batch, Spans]], eot: int, counts: Counter[str] | None = None
+) -> Iterator[tuple[int, Scored]]:
     """Every document with its number, as soon as it is complete.
 
     Args:
-      model: has `scores(batch)`.
+      model: has `scores_and_extras(batch)`.
       batches: of `lexitok.data.windows.eval_batches`.
       eot: the symbol that ends documents.
+      counts: what the model counts is added to it, and the bytes and the number of all targets, read as context or
+        scored (`bytes_read`, `symbols_read`).
 
     Raises:
       ScoringError: a symbol was scored twice, or never.
     """
     number, parts, done = 0, [], 0
-    for batch, spans, nll_BxS, is_top_BxS in scores_of(model, batches):
+    for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches):
+        if counts is not None:
+            counts.update({name: float(value) for name, value in sums.items()})
+            counts["bytes_read"] += int(batch.bytes_BxS.sum())
+            counts["symbols_read"] += int((batch.segments_BxS > 0).sum())
         for span in spans:  # in the order of the text
             if span.document != number and parts:
                 yield number, _assemble(number, parts, eot)
@@ -48,8 +59,8 @@ def score_documents(model: Any, batches: Iterable[tuple[Batch, Spans]], eot: int
 
 def scores_of(
     model: Any, batches: Iterable[tuple[Batch, Spans]]
-) -> Iterator[tuple[Batch, Spans, np.ndarray, np.ndarray]]:
-    """Each batch with its nats (float32 `[B, S]`) and whether targets have the largest logit (bool `[B, S]`).
+) -> Iterator[tuple[Batch, Spans, np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    """Each batch with its nats (float32 `[B, S]`), whether targets have the largest logit (bool `[B, S]`), and sums.
 
     A batch is read when the next has been dispatched, so the devices do not wait for the host.
     """
@@ -57,10 +68,25 @@ def scores_of(
     for batch, spans in batches:
         out = score(model, put(batch))
         if held is not None:
-            yield *held[0], *jax.device_get(held[1])
+            yield *held[0], *_with_room(model, held[0][0], jax.device_get(held[1]))
         held = (batch, spans), out
     if held is not None:
-        yield *held[0], *jax.device_get(held[1])
+        yield *held[0], *_with_room(model, held[0][0], jax.device_get(held[1]))
+
+
+def _with_room(model: Any, batch: Batch, out: Any) -> Any:
+    """The scores of a batch; where the model found more units than its rows had room for, once more with enough."""
+    if not any(value for name, value in out[2].items() if name.endswith("units_dropped")):
+        return out
+    symbols = batch.symbols_BxS.shape[1]
+    more = symbols - batch.units.segments_BxW.shape[1]
+    if more <= 0:  # a backbone that is a stage has no room: what it passes over is the model's
+        return out
+    wider = {
+        name: np.pad(getattr(batch.units, name), ((0, 0), (0, more))) for name in ("segments_BxW", "positions_BxW")
+    }
+    units = dataclasses.replace(batch.units, **wider)
+    return jax.device_get(scorer()(model, put(dataclasses.replace(batch, units=units))))
 
 
 def compile_for(model: Any, batch: Batch) -> None:
@@ -69,7 +95,7 @@ def compile_for(model: Any, batch: Batch) -> None:
 
 
 def scorer() -> Score:
-    """The jitted function from a model and a batch to `nll_BxS, is_top_BxS`, for the mesh that is set."""
+    """The jitted function from a model and a batch to `nll_BxS, is_top_BxS, sums`, for the mesh that is set."""
     return _scorer(replicated())
 
 
@@ -77,9 +103,9 @@ def scorer() -> Score:
 def _scorer(out: NamedSharding | None) -> Score:
     """One function for each mesh, kept: a later evaluation compiles nothing."""
 
-    def score(model: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        scores = model.scores(batch)
-        return scores.nll_BxS, scores.is_top_BxS
+    def score(model: Any, batch: Batch) -> tuple[jax.Array, jax.Array, Sums]:
+        scores, extras = model.scores_and_extras(batch)
+        return scores.nll_BxS, scores.is_top_BxS, extras.sums
 
     return jax.jit(score, out_shardings=out)
 
@@ -87,7 +113,8 @@ def _scorer(out: NamedSharding | None) -> Score:
 def _cut(batch: Batch, span: Span, nll_BxS: np.ndarray, is_top_BxS: np.ndarray) -> Scored:
     at = (span.row, slice(span.column, span.column + span.length))
     symbols, nbytes = np.asarray(batch.targets_BxS[at]), np.asarray(batch.bytes_BxS[at])
-    return Scored(symbols, nbytes, nll_BxS[at], is_top_BxS[at])
+    predicted = np.asarray(batch.weights_BxS[at]) > 0  # the others follow from what is before them
+    return Scored(symbols, nbytes, np.where(predicted, nll_BxS[at], 0), is_top_BxS[at] | ~predicted)
 
 
 def _assemble(number: int, parts: Sequence[Scored], eot: int) -> Scored:

@@ -15,11 +15,22 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from lexitok.data.encoders import Encoder
-from lexitok.inference import token_decoder, unit_decoder
-from lexitok.inference.rows import Call, Close, EndSymbolRow, FlatRow, LaggedRow, Read, Row, next_call
+from lexitok.inference import stage_decoder, token_decoder, unit_decoder
+from lexitok.inference.reads import Closes, Reads
+from lexitok.inference.rows import (
+    Call,
+    Close,
+    ClosingRow,
+    EndSymbolRow,
+    FlatRow,
+    LaggedRow,
+    Read,
+    Revealing,
+    Row,
+    next_call,
+)
 from lexitok.models import ByteUnitLM, TokenLM
 from lexitok.models.causality import check_causal
-from lexitok.text.segmentation import Splitter
 
 ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
 
@@ -56,10 +67,13 @@ class Decoder:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
         """
         _check(model, encoder)
-        self.longest = 1 + _splitter(encoder).max_unit_bytes if isinstance(model, ByteUnitLM) else 1
-        self.rows: list[Row] = [_row(encoder) for _ in range(rows)]
+        self.longest = _longest_unit(model, encoder)
+        self.rows: list[Row] = [row_of(encoder) for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM
         self._chunk = chunk
+        self._routed = isinstance(model, ByteUnitLM) and stage_decoder.routes(model.stage)
+        self._slots = getattr(encoder, "slots", 1)
+        self._openers = (encoder.vocabulary.bos, encoder.end_of_unit)
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
         self._state = State(self._empty(model), jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32))
@@ -68,7 +82,8 @@ class Decoder:
         rows, room, chunk = len(self.rows), self._room, self._chunk
         if isinstance(model, TokenLM):
             return token_decoder.empty(model, rows, room, chunk)
-        return unit_decoder.empty(model, rows, room, room, self.longest, chunk, max(1, chunk // 4))
+        closes = chunk if self._routed else max(1, chunk // 4)
+        return unit_decoder.empty(model, rows, room, self.longest, chunk, closes)
 
     @property
     def logits_BxV(self) -> Float[Array, "B V"]:
@@ -87,36 +102,38 @@ class Decoder:
     def calls(self, symbols: Sequence[Sequence[int]]) -> Iterator[tuple[Call, Float[Array, "B T D"]]]:
         """As `read`; yields each call that is made of the model, and what the read-out takes at its positions."""
         for number, (row, new) in enumerate(zip(self.rows, symbols, strict=True)):
-            if row.length + len(new) > self._room:
+            # Further slots of a unit take room as well.
+            more = (self._slots - 1) * sum(symbol in self._openers for symbol in new) if self._slots > 1 else 0
+            if row.length + len(new) + more > self._room:
                 raise ContextError(
-                    f"row {number} holds {row.length} symbols and is to read {len(new)} more, but there is room for "
-                    f"{self._room}; make the decoder with more, or cut the text"
+                    f"row {number} holds {row.length} symbols and is to read {len(new) + more} more, but there is room "
+                    f"for {self._room}; make the decoder with more, or cut the text"
                 )
         for row, queue, new in zip(self.rows, self._queues, symbols, strict=True):
             for symbol in new:
                 queue.extend(row.push(symbol))
         while any(self._queues):
-            call = next_call(self._queues, self._chunk)
-            self._check_units(call.closes_BxCx3)
-            self._state, hidden = extend(
-                self._structure, self._weights, self._state, *jax.device_put(tuple(call)), self.longest
-            )
+            call = next_call(self._queues, self._chunk, routed=self._routed)
+            if call.closes is not None:
+                self._check_units(call.closes)
+            reads, closes = jax.device_put((call.reads, call.closes))
+            self._state, hidden = extend(self._structure, self._weights, self._state, reads, closes, self.longest)
             yield call, hidden
 
-    def _check_units(self, closes_BxCx3: np.ndarray) -> None:
-        lengths = closes_BxCx3[..., 2] - closes_BxCx3[..., 1]
+    def _check_units(self, closes: Closes) -> None:
+        lengths = np.asarray(closes.end_BxC - closes.start_BxC)
         if lengths.size and lengths.max() > self.longest:
             row = int(lengths.max(axis=1).argmax())
             raise ValueError(f"row {row} has a unit of {lengths.max()} symbols, and {self.longest} is the most")
 
 
-def _extend(structure: Any, weights: list, state: State, reads: Array, closes: Array, longest: int):
+def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: Closes | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
     if isinstance(model, TokenLM):
         held, hidden = token_decoder.extend(model, state.held, reads)
     else:
         held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest)
-    count_B = (reads[..., 1] >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
+    count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
     logits = jnp.where((count_B > 0)[:, None], model.interface.logits(last)[:, 0], state.logits_BxV)
     return State(held, logits), hidden
@@ -133,14 +150,29 @@ def _check(model: TokenLM | ByteUnitLM, encoder: Encoder) -> None:
     if isinstance(model, TokenLM) != (encoder.boundary == "none"):
         raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
     if isinstance(model, ByteUnitLM):
-        check_causal(model.c, encoder.boundary)
+        check_causal(model.c.stage, encoder.boundary)
 
 
-def _splitter(encoder: Encoder) -> Splitter:
-    return encoder.splitter  # type: ignore[attr-defined]
+def _longest_unit(model: TokenLM | ByteUnitLM, encoder: Encoder) -> int:
+    """Positions of the longest unit, the slots that open it included."""
+    if isinstance(model, TokenLM):
+        return 1
+    given = None
+    if not stage_decoder.routes(model.stage):
+        given = encoder.slots + encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
+    return stage_decoder.longest_unit(model.c.stage, given)
 
 
-def _row(encoder: Encoder) -> Row:
-    if encoder.end_of_unit is not None:
-        return EndSymbolRow(encoder.end_of_unit)
-    return LaggedRow(_splitter(encoder)) if encoder.boundary == "lagged" else FlatRow()
+def row_of(encoder: Encoder) -> Row:
+    """The row that does what an encoder's boundary rule says."""
+    splitter = getattr(encoder, "splitter", None)
+    if encoder.boundary == "end_symbol":
+        return EndSymbolRow(encoder.end_of_unit, encoder.slots)  # type: ignore[arg-type, attr-defined]
+    if encoder.boundary == "lagged":
+        return LaggedRow(splitter)  # type: ignore[arg-type]
+    if encoder.boundary == "revealed":
+        return ClosingRow(Revealing(splitter))  # type: ignore[arg-type]
+    if encoder.boundary == "fused":
+        fused = encoder.alphabet.fused  # type: ignore[attr-defined]
+        return ClosingRow(lambda symbol: symbol >= fused)
+    return FlatRow()

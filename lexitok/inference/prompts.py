@@ -1,17 +1,24 @@
 """Prompts to the symbols that a model reads before it writes: a document's stream that is broken off."""
 
-import codecs
+import re
 
 import numpy as np
 
 from lexitok.data.encoders import Encoder
 
+# What a character may begin with (Unicode 15, table 3-7), without its last byte. Python's own incremental decoder also
+# waits for the rest of a surrogate, which never comes to a character.
+_BEGINNING = re.compile(
+    rb"(?:[\xC2-\xDF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]?|\xE0[\xA0-\xBF]?|\xED[\x80-\x9F]?"
+    rb"|[\xF1-\xF3][\x80-\xBF]{0,2}|\xF0(?:[\x90-\xBF][\x80-\xBF]?)?|\xF4(?:[\x80-\x8F][\x80-\xBF]?)?)\Z"
+)
+
 
 def prompt_symbols(encoder: Encoder, prompt: bytes, source: str = "prompt") -> list[int]:
     """`bos` and the symbols of the prompt, which may end anywhere: in mid-word, in the middle of a character.
 
-    Under the boundary rule `end_symbol` the prompt's units are closed, but not the last one, which the model goes on
-    with (unless the splitter already knows it to be complete).
+    Where symbols say where units end, the prompt's units are closed, but not the last one, which the model goes on with
+    (unless the splitter already knows it to be complete, or it has no room for more).
 
     Raises:
       InvalidUtf8Error: the alphabet is `in_bytes`, and the prompt is not valid UTF-8 (it may break off inside of a
@@ -20,18 +27,27 @@ def prompt_symbols(encoder: Encoder, prompt: bytes, source: str = "prompt") -> l
     vocabulary = encoder.vocabulary
     if encoder.kind == "subword":
         return [vocabulary.bos, *encoder.encode(prompt, source).symbols[:-1].tolist()]
-    encoder.encode(prompt[: len(prompt) - _unfinished(prompt)], source)  # raises what there is to raise
+    encoder.encode(prompt[: len(prompt) - unfinished(prompt)], source)  # raises what there is to raise
     symbols = np.frombuffer(prompt, np.uint8).astype(np.int32)
-    if encoder.end_of_unit is not None and len(prompt):
-        segmentation = encoder.splitter.split(prompt)  # type: ignore[attr-defined]
-        ends = segmentation.ends()
-        is_open = segmentation.closed[-1] < len(ends)
-        symbols = np.insert(symbols, ends[:-1] if is_open else ends, encoder.end_of_unit)
+    if encoder.boundary in ("end_symbol", "fused") and len(prompt):
+        symbols = _with_ends(encoder, prompt, symbols)
     return [vocabulary.bos, *symbols.tolist()]
 
 
-def _unfinished(data: bytes) -> int:
-    """How many bytes at the end are the beginning of a UTF-8 character."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    decoder.decode(data[-4:])
-    return len(decoder.getstate()[0])
+def _with_ends(encoder: Encoder, prompt: bytes, symbols: np.ndarray) -> np.ndarray:
+    segmentation = encoder.splitter.split(prompt)  # type: ignore[attr-defined]
+    ends = segmentation.ends()
+    last = ends[-1] - np.append(0, ends)[-2]
+    if segmentation.closed[-1] < len(ends) and last < encoder.splitter.max_unit_bytes:  # type: ignore[attr-defined]
+        ends = ends[:-1]  # it is open
+    if encoder.end_of_unit is not None:
+        return np.insert(symbols, ends, encoder.end_of_unit)
+    symbols = symbols.copy()
+    symbols[ends - 1] += encoder.alphabet.fused  # type: ignore[attr-defined]
+    return symbols
+
+
+def unfinished(data: bytes) -> int:
+    """How many bytes at the end are the beginning of a UTF-8 character whose rest is not there."""
+    found = _BEGINNING.search(data[-3:])
+    return len(found[0]) if found else 0

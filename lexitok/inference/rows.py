@@ -2,27 +2,27 @@
 
 A row's work is a queue of `Read` and `Close` in the order in which they have to take effect. It is the same for a
 prompt and for what the model writes, so both go through one mechanism. The rules are those of `lexitok.data.layout`: a
-position is guided by the newest unit that is closed when it is read.
+position is guided by the newest unit that is closed when it is read. Where a unit ends with the position that is read,
+its `Close` stands before the `Read`, and both are done in one call.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from lexitok.inference.reads import IDLE, Closes, Reads
 from lexitok.text.segmentation import Splitter, SplitterStream
-
-IDLE = -1  # position or index of work that is not there
 
 
 class Read(NamedTuple):
-    """A symbol at its position; `unit` that it is part of, and whether it opens it, where that is known by then."""
+    """A symbol at its position; `unit` that it is part of and its `slot` there (-1: none), where that is known."""
 
     symbol: int
     position: int
-    unit: int
-    opens: int
+    unit: int = 0
+    slot: int = -1
 
 
 class Close(NamedTuple):
@@ -34,7 +34,7 @@ class Close(NamedTuple):
 
 
 class FlatRow:
-    """Every symbol is a unit (boundary rule `none`).
+    """Every symbol is a unit (boundary rule `none`), or the model finds the units (`model`).
 
     Attributes:
       length: symbols so far.
@@ -46,7 +46,7 @@ class FlatRow:
     def push(self, symbol: int) -> list[Read | Close]:
         """The work that the next symbol brings."""
         self.length += 1
-        return [Read(symbol, self.length - 1, self.length - 1, 1)]
+        return [Read(symbol, self.length - 1)]
 
 
 class LaggedRow:
@@ -78,60 +78,115 @@ class LaggedRow:
             self._start = end
             self._closed += 1
         # The byte's own unit may be unknown by now; models of this rule do not ask for it.
-        return [*work, Read(symbol, position, 0, 0)]
+        return [*work, Read(symbol, position)]
 
 
-class EndSymbolRow:
-    """Boundary rule `end_symbol`: a unit is opened by `bos` or by the symbol that closes the unit before.
+class ClosingRow:
+    """Boundary rules `revealed` and `fused`: a unit ends with the position that says so; `bos` is one by itself.
 
     Attributes:
       length: symbols so far.
     """
 
-    def __init__(self, end_of_unit: int):
+    def __init__(self, ends_unit: Callable[[int], bool]):
+        """`ends_unit` is told of each symbol after `bos`, in their order."""
+        self.length = 0
+        self._ends_unit = ends_unit
+        self._closed = 0
+        self._start = 0
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of the unit that is open."""
+        return self.length - self._start
+
+    def push(self, symbol: int) -> list[Read | Close]:
+        """The work that the next symbol brings."""
+        position = self.length
+        self.length += 1
+        if position and not self._ends_unit(symbol):
+            return [Read(symbol, position)]
+        closed = Close(self._closed, self._start, self.length)
+        self._closed += 1
+        self._start = self.length
+        return [closed, Read(symbol, position)]
+
+
+class Revealing:
+    """Whether a unit ends with a byte, under boundary rule `revealed` (`lexitok.data.unit_streams.revealed_ends`)."""
+
+    def __init__(self, splitter: Splitter):
+        self._stream = splitter.stream()
+        self._longest = splitter.max_unit_bytes
+        self._since = 0  # bytes since the splitter last said that a unit has ended
+
+    def __call__(self, symbol: int) -> bool:
+        self._since += 1
+        ends = bool(self._stream.push(symbol))
+        overdue = self._since % self._longest == 0
+        if ends:
+            self._since = 0
+        return ends or overdue
+
+
+class EndSymbolRow:
+    """Boundary rule `end_symbol`: a unit is opened by `bos` or by the symbol that closes the unit before.
+
+    Further slots of a unit are read behind that, without being asked for.
+
+    Attributes:
+      length: symbols so far, further slots included.
+    """
+
+    def __init__(self, end_of_unit: int, slots: int = 1):
         self.length = 0
         self._end_of_unit = end_of_unit
+        self._slots = slots
         self._unit = 0
         self._start = 0
 
     @property
     def open_bytes(self) -> int:
         """Bytes of the unit that is open."""
-        return self.length - self._start - 1
+        return self.length - self._start - self._slots
 
     def push(self, symbol: int) -> list[Read | Close]:
         """The work that the next symbol brings."""
         position = self.length
-        self.length += 1
-        if symbol != self._end_of_unit:
-            return [Read(symbol, position, self._unit, int(position == 0))]
-        closed = Close(self._unit, self._start, position)
-        self._unit += 1
-        self._start = position
-        return [closed, Read(symbol, position, self._unit, 1)]
+        if symbol != self._end_of_unit and position:
+            self.length += 1
+            return [Read(symbol, position, self._unit)]
+        work: list[Read | Close] = []
+        if position:
+            work.append(Close(self._unit, self._start, position))
+            self._unit += 1
+            self._start = position
+        self.length += self._slots
+        slots = range(self._slots)
+        more = [Read(self._end_of_unit if i else symbol, position + i, self._unit, i) for i in slots]
+        return [*work, *more]
 
 
-Row = FlatRow | LaggedRow | EndSymbolRow
+Row = FlatRow | LaggedRow | ClosingRow | EndSymbolRow
 
 
 class Call(NamedTuple):
-    """Work for all rows at once, as one call of a model takes it.
+    """Work for all rows at once, as one call of a model takes it, in numpy; `closes` None: the model finds units."""
 
-    Attributes:
-      reads_BxTx5: the fields of `Read`, and how many units the call closes in the row before that; position `IDLE`
-        where there is none.
-      closes_BxCx3: the fields of `Close`; index `IDLE` where there is none.
-    """
-
-    reads_BxTx5: np.ndarray
-    closes_BxCx3: np.ndarray
+    reads: Reads
+    closes: Closes | None
 
 
-def next_call(queues: Sequence[deque[Read | Close]], chunk: int) -> Call:
+def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, routed: bool = False) -> Call:
     """Takes as much work off the queues as fits in a call of `chunk` reads a row and a quarter as many closes.
 
     If no row has more than one symbol left, the call is for one symbol and at most one unit a row: shapes come from a
     set of three, whatever the text. Work that does not fit waits for the next call.
+
+    Args:
+      queues: of each row.
+      chunk: `T`, where any row has several symbols left.
+      routed: it is the model that closes units.
     """
     last = not any(_holds_two_reads(queue) for queue in queues)
     T, C = (1, 1) if last else (chunk, max(1, chunk // 4))
@@ -142,19 +197,22 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int) -> Call:
         t = c = 0
         while queue:
             item = queue[0]
+            if t == T or (isinstance(item, Close) and c == C):
+                break
             if isinstance(item, Close):
-                if c == C:
-                    break
                 closes[row, c] = tuple(item)
                 c += 1
             else:
-                if t == T:
-                    break
                 reads[row, t] = (*item, c)
                 t += 1
             queue.popleft()
         most = max(most, c)
-    return Call(reads, closes[:, :0] if last and most == 0 else closes)
+    if last and most == 0:
+        closes = closes[:, :0]
+    return Call(
+        Reads(*(np.ascontiguousarray(reads[..., i]) for i in range(5))),
+        None if routed else Closes(*(np.ascontiguousarray(closes[..., i]) for i in range(3))),
+    )
 
 
 def _holds_two_reads(queue: deque[Read | Close]) -> bool:

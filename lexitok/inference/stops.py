@@ -12,6 +12,7 @@ class Text:
 
     Attributes:
       data: the bytes so far.
+      sure: how many of them stay, whatever follows: the others may be the beginning of a stop string.
       ended: no more are taken.
     """
 
@@ -24,6 +25,7 @@ class Text:
         if not all(stops):
             raise ValueError("a stop string is empty: nothing would ever be generated; leave it out")
         self.data = b""
+        self.sure = 0
         self.ended = max_bytes == 0
         self._room = max_bytes
         self._stops = tuple(stops)
@@ -39,8 +41,19 @@ class Text:
         found = [(at + len(stop), at) for stop in self._stops if (at := self.data.find(stop, searched)) >= 0]
         if found:
             self.data = self.data[: min(found)[1]]
-        self.ended = bool(found) or self._room == 0
+        if found or self._room == 0:
+            self.end()
+        else:
+            self.sure = len(self.data) - max(map(self._begun, self._stops), default=0)
 
     def end(self) -> None:
         """No more follows."""
         self.ended = True
+        self.sure = len(self.data)
+
+    def _begun(self, stop: bytes) -> int:
+        """How many bytes at the end are the beginning of a stop string that may still become complete."""
+        longest = min(len(stop) - 1, len(self.data))
+        least = max(1, len(stop) - self._room)  # for more, there is no room
+        begun = (n for n in range(longest, least - 1, -1) if self.data.endswith(stop[:n]))
+        return next(begun, 0)

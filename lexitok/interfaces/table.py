@@ -15,26 +15,37 @@ class Table(nnx.Module):
 
     An untied head is drawn small, so that the first predictions are near uniform. A tied table is drawn with standard
     deviation `D ** -0.5`, so that logits start near unit size; `embed_scale` then sets the size of what enters (Gemma:
-    `sqrt(D)`).
+    `sqrt(D)`). With `rows`, symbols share the rows of the table modulo it; 0: each has its own.
     """
 
     def __init__(
-        self, V: int, D: int, *, tied: str = "no", embed_scale: float = 1.0, softcap: float = 0.0, rngs: nnx.Rngs
+        self,
+        V: int,
+        D: int,
+        *,
+        tied: str = "no",
+        rows: int = 0,
+        embed_scale: float = 1.0,
+        softcap: float = 0.0,
+        rngs: nnx.Rngs,
     ):
+        if rows and (rows > V or tied == "yes"):
+            raise ValueError(f"rows is {rows}: it is at most the {V} symbols, and of a table that is not tied")
         if tied not in ("yes", "no"):
             raise ValueError(f"tied is 'yes' or 'no', not '{tied}'")
         self.softcap = softcap
         self.embed_scale = embed_scale
-        self.table = normal(rngs, (V, D), D if tied == "yes" else 1)
+        self.table = normal(rngs, (rows or V, D), D if tied == "yes" else 1)
         self.head = None if tied == "yes" else normal(rngs, (V, D), D, gain=0.1)
 
     @property
     def vocabulary_size(self) -> int:
-        return self.table.shape[0]
+        return self._head().shape[0]
 
     def embed(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The vectors of the symbols, in `dtype`."""
-        return self.table[...].astype(dtype)[symbols_BxS] * jnp.asarray(self.embed_scale, dtype)
+        row = symbols_BxS % self.table.shape[0] if self.head is not None else symbols_BxS
+        return self.table[...].astype(dtype)[row] * jnp.asarray(self.embed_scale, dtype)
 
     def _head(self) -> Float[Array, "V D"]:
         return self.table[...] if self.head is None else self.head[...]

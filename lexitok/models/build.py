@@ -1,6 +1,6 @@
 """A model from its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from lexitok.models import MODELS
+from lexitok.models import MODELS, ByteUnitLM
 from lexitok.models.causality import check_causal
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -26,8 +26,13 @@ def compute_dtype(name: str) -> jnp.dtype:
     return jnp.dtype(DTYPES[name])
 
 
-def model_maker(config: ConfigDict, V: int) -> Callable[[nnx.Rngs], Any]:
+def model_maker(config: ConfigDict, V: int, tokens: Sequence[bytes] = ()) -> Callable[[nnx.Rngs], Any]:
     """A function that makes the model that `config.model` describes, for `V` symbols.
+
+    Args:
+      config: the whole tree.
+      V: symbols of the softmax.
+      tokens: of the tokenizer whose tokens are the units, for embeddings that know them.
 
     Raises:
       ValueError: an unknown kind, or parts that do not go together.
@@ -35,24 +40,33 @@ def model_maker(config: ConfigDict, V: int) -> Callable[[nnx.Rngs], Any]:
     c = FrozenConfigDict(config.model)
     if c.kind not in MODELS:
         raise ValueError(f"unknown model.kind '{c.kind}'; there are {', '.join(MODELS)}")
-    _check_text(config)
+    _check_text(config, V)
     dtype = compute_dtype(c.compute_dtype)
+    if c.kind == "byte_unit_lm":
+        return lambda rngs: ByteUnitLM(c, V, tokens=tokens, dtype=dtype, rngs=rngs)
     return lambda rngs: MODELS[c.kind](c, V, dtype=dtype, rngs=rngs)
 
 
-def _check_text(config: ConfigDict) -> None:
+def _check_text(config: ConfigDict, V: int) -> None:
     text, model = config.text, config.model
     wanted = {"token_lm": ("subword", "bytes"), "byte_unit_lm": ("byte_units",)}[model.kind]
     if text.kind not in wanted:
         raise ValueError(f"model.kind '{model.kind}' needs text.kind {' or '.join(wanted)}, not '{text.kind}'")
     if model.kind != "byte_unit_lm":
         return
-    check_causal(model, text.boundary)
+    stage, rows = model.stage, model.embedding.rows
+    if rows and V % rows:
+        raise ValueError(f"model.embedding.rows is {rows}, and {V} symbols cannot share them: it has to divide {V}")
+    check_causal(stage, "model" if text.splitter == "model" else text.boundary)
+    if stage.slots != text.slots:
+        raise ValueError(f"model.stage.slots is {stage.slots} and text.slots is {text.slots}: they have to be equal")
+    longest = text.max_unit_bytes + text.slots  # the symbols that open the unit are part of it
     for name in ("encoder", "decoder"):
-        stack = model[name]
-        longest = text.max_unit_bytes + 1  # the symbol that opens the unit is part of it
+        stack = stage[name]
         if stack.scope == "unit" and stack.window < longest:
             raise ValueError(
-                f"model.{name}.window is {stack.window}, but units are up to {longest} symbols long; raise it or lower "
-                "text.max_unit_bytes"
+                f"model.stage.{name}.window is {stack.window}, but units are up to {longest} symbols long; raise it or "
+                "lower text.max_unit_bytes"
             )
+    if text.slots > 1 and config.data.symbols <= longest:
+        raise ValueError(f"data.symbols is {config.data.symbols}, but units are up to {longest} symbols long; raise it")

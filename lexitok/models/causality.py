@@ -2,18 +2,32 @@
 
 from ml_collections import ConfigDict
 
+# Under these, a position reads its own unit, which the symbols before it name, from the position that opens it.
+OPENED = ("end_symbol",)
+
 
 def check_causal(c: ConfigDict, boundary: str) -> None:
-    """Raises ValueError for settings under which a position would depend on what comes after it."""
-    if boundary == "lagged":
-        if c.pool == "slot" or c.unpool == "prefix" or c.encoder.scope == "unit" or c.decoder.scope == "unit":
-            raise ValueError(
-                "under boundary 'lagged' a byte's own unit is known only later: it needs pool 'latent_query', "
-                f"unpool 'add' and scopes 'window', not '{c.pool}', '{c.unpool}', '{c.encoder.scope}' and "
-                f"'{c.decoder.scope}'"
-            )
-    elif c.pool == "slot" and c.unpool != "prefix":
+    """Raises ValueError for a stage's section under which a position would depend on what comes after it, or that does
+    not fit the boundary rule.
+
+    A position may see the unit that ends with it (`revealed`, `fused`, `model`), or units that ended before.
+    """
+    scopes = (c.encoder.scope, c.decoder.scope)
+    if boundary not in OPENED and (c.pool == "slot" or c.unpool == "prefix" or "unit" in scopes):
+        raise ValueError(
+            f"under boundary '{boundary}' a unit has no position that opens it: pool 'slot', unpool 'prefix' and scope "
+            f"'unit' do not go with it, but there are '{c.pool}', '{c.unpool}', '{scopes[0]}' and '{scopes[1]}'"
+        )
+    if c.pool == "slot" and c.unpool != "prefix":
         raise ValueError(
             f"pool 'slot' has an encoder that looks ahead in its unit, and unpool '{c.unpool}' shows its output to the "
             "decoder: it needs unpool 'prefix'"
         )
+    routed = c.router.kind not in ("given", "distilled")
+    if routed != (boundary == "model"):
+        raise ValueError(
+            f"router '{c.router.kind}' and text.splitter do not go together: a router that finds the units needs "
+            "text.splitter 'model', and text.splitter 'model' a router"
+        )
+    if c.router.kind == "distilled" and boundary != "fused":
+        raise ValueError(f"router 'distilled' learns from text.boundary 'fused', not '{boundary}'")

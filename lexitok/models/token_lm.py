@@ -1,5 +1,6 @@
 """`TokenLM`: every symbol, be it a token or a byte, is a position of the backbone."""
 
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
@@ -7,6 +8,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.interfaces import INTERFACES
+from lexitok.models.extras import Extras
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Places
 from lexitok.ops.linear_cross_entropy import Scores
@@ -37,3 +39,7 @@ class TokenLM(nnx.Module):
     def scores(self, batch: Batch, chunk: int = 512) -> Scores:
         """Nats of the batch's targets."""
         return self.interface.scores(self.features(batch)["hidden"], batch.targets_BxS, chunk)
+
+    def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
+        """Nats of the batch's targets; there is nothing else."""
+        return self.scores(batch, chunk), Extras(jnp.zeros((), jnp.float32), {})

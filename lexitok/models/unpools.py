@@ -1,42 +1,77 @@
 """Unpools: what the decoder gets to know of the backbone's output. A new unpool is a class and a line in `UNPOOLS`.
 
-A guide is the backbone's output at the newest unit that a position may see; guides come as `[B, W + 1, D]`, the last
-being the learned vector of positions that may see none.
+A guide is the backbone's output at the newest unit that a position sees; guides come as `[B, V, D]`, the last being the
+vector of positions that see none. `c` is a section of `lexitok.config.stage`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
 from lexitok.models import segments
-from lexitok.nn.layers import Project, RmsNorm
-from lexitok.nn.transformer import stack
+from lexitok.models.cross_attention import CrossAttention
+from lexitok.models.sight import Sight
+from lexitok.models.smoothing import smoothed
+from lexitok.models.widths import width
+from lexitok.nn.layers import Project, RmsNorm, normal
+from lexitok.nn.transformer import Before, stack
 
-Before = tuple[Any, Callable[[Any, Array], Array]] | None
 
-
-class PrefixUnpool(nnx.Module):
-    """The guide takes the place of the embedding at the position that opens a unit (HAT v1)."""
-
-    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
-        self.project = Project(c.backbone.D, c.decoder.D, rngs=rngs)
+class Unpool(nnx.Module):
+    """What all unpools offer."""
 
     def __call__(
         self,
         embedded_BxSxE: Float[Array, "B S E"],
         encoded_BxSxE: Float[Array, "B S E"],
         guides_BxVxD: Float[Array, "B V D"],
-        guide_BxS: Int[Array, "B S"],
-        opens_BxS: Bool[Array, "B S"],
+        sight: Sight,
     ) -> tuple[Float[Array, "B S E"], Before]:
-        """The decoder's input, and what is done before each of its layers (nothing)."""
+        """The decoder's input, and what is done before each of its layers.
+
+        Args:
+          embedded_BxSxE, encoded_BxSxE: what the encoder took, and what it made of it.
+          guides_BxVxD: the guides, `slots` vectors of a unit side by side.
+          sight: of the positions.
+        """
+        raise NotImplementedError
+
+    def smooth(
+        self,
+        guides_BxWxD: Float[Array, "B W D"],
+        chance_BxW: Float[Array, "B W"] | None,
+        opens_BxW: Bool[Array, "B W"],
+        held_Bx1xD: Float[Array, "B 1 D"] | None,
+    ) -> Float[Array, "B W D"]:
+        """The guides that positions see, from the backbone's outputs: by default, those.
+
+        Args:
+          guides_BxWxD: outputs of units in their order.
+          chance_BxW: the router's probability that the unit ends where it does; 0 where there is no unit.
+          opens_BxW: the unit is the first of its piece.
+          held_Bx1xD: the guide before the first of these, where they go on from others.
+        """
+        del chance_BxW, opens_BxW, held_Bx1xD
+        return guides_BxWxD
+
+
+class PrefixUnpool(Unpool):
+    """The guides take the places of the embeddings at the slots that open a unit (HAT v1, Learn Your Tokens)."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        self.slots = c.slots
+        self.project = Project(width(c.backbone), width(c.decoder), rngs=rngs)
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
         del encoded_BxSxE
-        guides = segments.take_units(self.project(guides_BxVxD), guide_BxS)
-        return jnp.where(opens_BxS[..., None], guides, embedded_BxSxE), None
+        B, V, _ = guides_BxVxD.shape
+        guides = self.project(guides_BxVxD.reshape(B, V * self.slots, -1))
+        own = segments.take_units(guides, sight.guide_BxS * self.slots + jnp.maximum(sight.slot_BxS, 0))
+        return jnp.where((sight.slot_BxS >= 0)[..., None], own, embedded_BxSxE), None
 
 
 class GuideLayer(nnx.Module):
@@ -48,14 +83,15 @@ class GuideLayer(nnx.Module):
     """
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
-        D, E = c.backbone.D, c.decoder.D
-        self.norm = RmsNorm(D, eps=c.backbone.norm_eps)
+        D, E = width(c.backbone), width(c.decoder)
+        eps = c.decoder.norm_eps
+        self.norm = RmsNorm(D, eps=eps)
         self.values = Project(D, E, rngs=rngs)
         self.out = Project(E, E, rngs=rngs)
         if c.unpool_weights not in ("needed", "published"):
             raise ValueError(f"unknown unpool_weights '{c.unpool_weights}'; there are needed, published")
         published = c.unpool_weights == "published"
-        self.query_norm = RmsNorm(E, eps=c.backbone.norm_eps) if published else None
+        self.query_norm = RmsNorm(E, eps=eps) if published else None
         self.queries = Project(E, E, rngs=rngs) if published else None
         self.keys = Project(D, E, rngs=rngs) if published else None
 
@@ -63,7 +99,7 @@ class GuideLayer(nnx.Module):
         return self.out(self.values(self.norm(guides_BxVxD)))
 
 
-class GuideAdd(nnx.Module):
+class GuideAdd(Unpool):
     """The guide, normalised and projected anew for each decoder layer, is added before it (HAT v2).
 
     The products run at the rate of units; only their results are spread over the bytes. The decoder goes on from the
@@ -71,25 +107,138 @@ class GuideAdd(nnx.Module):
     """
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
-        if c.encoder.D != c.decoder.D:
-            raise ValueError(f"unpool 'add' needs encoder and decoder of one width, got {c.encoder.D}, {c.decoder.D}")
         self.layers = stack(lambda rngs: GuideLayer(c, rngs=rngs), c.decoder.L, rngs)
 
-    def __call__(
-        self,
-        embedded_BxSxE: Float[Array, "B S E"],
-        encoded_BxSxE: Float[Array, "B S E"],
-        guides_BxVxD: Float[Array, "B V D"],
-        guide_BxS: Int[Array, "B S"],
-        opens_BxS: Bool[Array, "B S"],
-    ) -> tuple[Float[Array, "B S E"], Before]:
-        """The decoder's input, and what is done before each of its layers."""
-        del embedded_BxSxE, opens_BxS
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
 
         def add(layer: GuideLayer, x: Array) -> Array:
-            return x + segments.take_units(layer(guides_BxVxD), guide_BxS)
+            return x + segments.take_units(layer(guides_BxVxD), sight.guide_BxS)
 
         return encoded_BxSxE, (self.layers, add)
 
 
-UNPOOLS = {"prefix": PrefixUnpool, "add": GuideAdd}
+class CrossUnpool(Unpool):
+    """Before each decoder layer, bytes attend to the slots that a guide is made into (BLT, arXiv 2412.09871, 3.3)."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        E, D = width(c.decoder), width(c.backbone)
+        self.slots = c.cross.slots
+        self.project = Project(D, self.slots * E, rngs=rngs)
+        self.layers = stack(lambda rngs: CrossAttention(c, E, rngs=rngs), c.decoder.L, rngs)
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
+        B, V, _ = guides_BxVxD.shape
+        guides = self.project(guides_BxVxD).reshape(B, V, self.slots, -1)
+
+        def attend(layer: CrossAttention, x: Array) -> Array:
+            return layer.bytes_to_unit(x, guides, sight.guide_BxS)
+
+        return encoded_BxSxE, (self.layers, attend)
+
+
+class LatestUnpool(Unpool):
+    """The guide and a linear map of the encoder's output, added (Bolmo, arXiv 2512.15586)."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        self.narrow = make_narrow(c, rngs)
+        self.project = Project(width(c.encoder), width(c.decoder), rngs=rngs, bias="learned")
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
+        return self.project(encoded_BxSxE) + segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS), None
+
+
+class ScatterUnpool(Unpool):
+    """The guide is added at the one position at which it becomes another (SpaceByte, arXiv 2404.14408)."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        self.narrow = make_narrow(c, rngs)
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
+        guides = segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS)
+        return encoded_BxSxE + jnp.where((sight.since_BxS == 0)[..., None], guides, 0), None
+
+
+class OffsetUnpool(Unpool):
+    """The guide through a shared linear map and one for the offset from where it became another, modulo `c.offsets`,
+    is added to the encoder's output (AU-Net, arXiv 2506.14761, section 2.3)."""
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        D, E = width(c.backbone), width(c.decoder)
+        self.norm = RmsNorm(D, eps=c.decoder.norm_eps)
+        self.project = Project(D, E, rngs=rngs)
+        self.by_offset = normal(rngs, (c.offsets, D, E), D)
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
+        B, _, E = encoded_BxSxE.shape
+        guides = self.norm(guides_BxVxD)
+        shared = segments.take_units(self.project(guides), sight.guide_BxS)
+        # At the rate of units, one product for each offset: fewer than one for each byte where units are long.
+        each = jnp.einsum("BVD,ODE->BVOE", guides, self.by_offset[...].astype(guides.dtype))
+        O = each.shape[2]
+        index = sight.guide_BxS * O + sight.since_BxS % O
+        return encoded_BxSxE + shared + segments.take_units(each.reshape(B, -1, E), index), None
+
+
+class SmoothedUnpool(Unpool):
+    """H-Net's de-chunking (arXiv 2507.07955, section 2.2): guides are smoothed over units by the router's
+    probabilities, scaled by its confidence, of which only the gradient is felt, and added to a linear map of the
+    encoder's output.
+
+    That map starts as zero.
+    """
+
+    def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
+        self.narrow = make_narrow(c, rngs)
+        self.residual = Project(width(c.encoder), width(c.decoder), rngs=rngs, gain=0.0, bias="learned")
+
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+        del embedded_BxSxE
+        guides = segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS)
+        if sight.confidence_BxS is not None:
+            one = 1.0 + sight.confidence_BxS - jax.lax.stop_gradient(sight.confidence_BxS)
+            guides = guides * one.astype(guides.dtype)[..., None]
+        return self.residual(encoded_BxSxE) + guides, None
+
+    def smooth(self, guides_BxWxD, chance_BxW, opens_BxW, held_Bx1xD):
+        if chance_BxW is None:
+            return guides_BxWxD
+        return smoothed(guides_BxWxD, chance_BxW, opens_BxW, held_Bx1xD)
+
+
+class First(nnx.Module):
+    """The first of what a vector holds, as much of it as the decoder is wide."""
+
+    def __init__(self, E: int):
+        self.E = E
+
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B E"]:
+        return x[..., : self.E]
+
+
+NARROW = ("first", "project")
+
+
+def make_narrow(c: ConfigDict, rngs: nnx.Rngs) -> Any:
+    """From the backbone's width to the decoder's, by `c.narrow`: the `first` of it, or a linear map (`project`)."""
+    D, E = width(c.backbone), width(c.decoder)
+    if c.narrow not in NARROW:
+        raise ValueError(f"unknown narrow '{c.narrow}'; there are {', '.join(NARROW)}")
+    if c.narrow == "project":
+        return Project(D, E, rngs=rngs)
+    return First(E)
+
+
+UNPOOLS: dict[str, Any] = {
+    "prefix": PrefixUnpool,
+    "add": GuideAdd,
+    "cross": CrossUnpool,
+    "latest": LatestUnpool,
+    "scatter": ScatterUnpool,
+    "offset": OffsetUnpool,
+    "smoothed": SmoothedUnpool,
+}

@@ -1,13 +1,14 @@
 """The attention layer: projections, optional QK-norm, rotary positions, and the op."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import RmsNorm, normal, rope
+from lexitok.nn.layers import make_norm, normal, normed, rope
 from lexitok.ops.attention import Places, attention
 
 
@@ -23,11 +24,10 @@ class Attention(nnx.Module):
         self.wk = normal(rngs, (c.D, c.K, c.N), c.D)
         self.wv = normal(rngs, (c.D, c.K, c.N), c.D)
         self.wo = normal(rngs, (c.H, c.N, c.D), c.H * c.N, gain=1 / math.sqrt(2 * c.L))
-        if c.qk_norm not in ("none", "rms"):
-            raise ValueError(f"unknown qk_norm '{c.qk_norm}'; there are none, rms")
-        norm = c.qk_norm == "rms"
-        self.q_norm = RmsNorm(c.N, eps=c.norm_eps, kind=c.norm_scale) if norm else None
-        self.k_norm = RmsNorm(c.N, eps=c.norm_eps, kind=c.norm_scale) if norm else None
+        # Of each head, or (`rms_all`, as in OLMo 2) of all heads together.
+        kind, heads = ("rms", (c.H, c.K)) if c.qk_norm == "rms_all" else (c.qk_norm, (1, 1))
+        self.q_norm = make_norm(kind, c, heads[0] * c.N)
+        self.k_norm = make_norm(kind, c, heads[1] * c.N)
 
     def project(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> tuple[Array, Array, Array]:
         """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions."""
@@ -35,13 +35,18 @@ class Attention(nnx.Module):
         q = jnp.einsum("BSD,DHN->BSHN", x_BxSxD, self.wq[...].astype(dtype))
         k = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wk[...].astype(dtype))
         v = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wv[...].astype(dtype))
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = self._normed(self.q_norm, q), self._normed(self.k_norm, k)
         turn = {
             "global": {"base": c.rope_base, "scale": c.rope_scale, "llama3": tuple(c.rope_llama3)},
             "local": {"base": c.rope_base_local},
         }[kind]
+        turn["fraction"] = c.rope_fraction
         return rope(q, places.positions_BxS, **turn), rope(k, places.positions_BxS, **turn), v
+
+    def _normed(self, norm: Any, x_BxSxHxN: Array) -> Array:
+        if self.c.qk_norm != "rms_all":
+            return normed(norm, x_BxSxHxN)
+        return norm(x_BxSxHxN.reshape(*x_BxSxHxN.shape[:2], -1)).reshape(x_BxSxHxN.shape)
 
     def mix(self, q, k, v, query: Places, key: Places | None, kind: str) -> Float[Array, "B T D"]:
         """Attends from `q` to `k` and `v`, and projects back; `key` is None for a row that attends to itself."""
@@ -62,3 +67,9 @@ class Attention(nnx.Module):
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
         return self.mix(*self.project(x_BxSxD, places, kind), places, None, kind)
+
+    def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kind: str, held: Any, layer: Array, cache: Any):
+        """As a call on new positions behind those in the cache; returns the output and all layers' keys and values."""
+        q, k, v = self.project(x_BxTxD, places, kind)
+        held = cache.write(held, layer, (k, v))
+        return self.mix(q, held[0][layer], held[1][layer], places, cache.places, kind), held

@@ -21,13 +21,17 @@ def normal(rngs: nnx.Rngs, shape: Sequence[int], fan_in: int, gain: float = 1.0)
 
 
 class Project(nnx.Module):
-    """A linear map without bias, `project: [D_in, D_out]`."""
+    """A linear map, `project: [D_in, D_out]`, without `bias: [D_out]` or, where it is to be `learned`, with one."""
 
-    def __init__(self, d_in: int, d_out: int, *, rngs: nnx.Rngs, gain: float = 1.0):
+    def __init__(self, d_in: int, d_out: int, *, rngs: nnx.Rngs, gain: float = 1.0, bias: str = "none"):
+        if bias not in ("none", "learned"):
+            raise ValueError(f"unknown bias '{bias}'; there are none, learned")
         self.project = normal(rngs, (d_in, d_out), d_in, gain)
+        self.bias = nnx.Param(jnp.zeros(d_out, jnp.float32)) if bias == "learned" else None
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
-        return x @ self.project[...].astype(x.dtype)
+        y = x @ self.project[...].astype(x.dtype)
+        return y if self.bias is None else y + jnp.expand_dims(self.bias[...].astype(x.dtype), range(x.ndim - 1))
 
 
 class RmsNorm(nnx.Module):
@@ -47,24 +51,60 @@ class RmsNorm(nnx.Module):
         return (x32 * jnp.expand_dims(scale, range(x.ndim - 1))).astype(x.dtype)
 
 
-ACTIVATIONS = {"silu": jax.nn.silu, "gelu": lambda x: jax.nn.gelu(x, approximate=True)}
+class LayerNorm(nnx.Module):
+    """Less the mean, over the standard deviation, then a learned scale (arXiv 1607.06450, without bias)."""
+
+    def __init__(self, D: int, *, eps: float):
+        self.eps = eps
+        self.scale = nnx.Param(jnp.ones(D, jnp.float32))
+
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        x32 = x.astype(jnp.float32)
+        x32 = x32 - jnp.mean(x32, axis=-1, keepdims=True)
+        x32 = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + self.eps)
+        return (x32 * jnp.expand_dims(self.scale[...], range(x.ndim - 1))).astype(x.dtype)
+
+
+NORMS = ("rms", "layer", "none")
+
+
+def make_norm(kind: str, c: ConfigDict, D: int | None = None) -> RmsNorm | LayerNorm | None:
+    """A norm over `D`, by default that of the section `c`, which also says its `norm_eps` and `norm_scale`."""
+    width: int = c.D if D is None else D
+    if kind == "rms":
+        return RmsNorm(width, eps=c.norm_eps, kind=c.norm_scale)
+    if kind == "layer":
+        return LayerNorm(width, eps=c.norm_eps)
+    if kind != "none":
+        raise ValueError(f"unknown norm '{kind}'; there are {', '.join(NORMS)}")
+    return None
+
+
+def normed(norm: RmsNorm | LayerNorm | None, x: Array) -> Array:
+    """`x` through the norm, if there is one."""
+    return x if norm is None else norm(x)
+
+
+ACTIVATIONS = {"silu": jax.nn.silu, "gelu": lambda x: jax.nn.gelu(x, approximate=True), "relu": jax.nn.relu}
+FEED_FORWARDS = ("gated", "plain", "none")
 
 
 class FeedForward(nnx.Module):
-    """Gated feed-forward: `down(activation(gate(x)) * up(x))`."""
+    """`down(activation(gate(x)) * up(x))`, or, where `c.feed_forward` is `plain`, `down(activation(up(x)))`."""
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         if c.activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation '{c.activation}'; there are {', '.join(ACTIVATIONS)}")
         self.activation = c.activation
-        self.gate = normal(rngs, (c.D, c.F), c.D)
+        self.gate = normal(rngs, (c.D, c.F), c.D) if c.feed_forward == "gated" else None
         self.up = normal(rngs, (c.D, c.F), c.D)
         self.down = normal(rngs, (c.F, c.D), c.F, gain=1 / math.sqrt(2 * c.L))
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         dtype = x_BxSxD.dtype
-        gate = ACTIVATIONS[self.activation](x_BxSxD @ self.gate[...].astype(dtype))
-        return (gate * (x_BxSxD @ self.up[...].astype(dtype))) @ self.down[...].astype(dtype)
+        activation, h = ACTIVATIONS[self.activation], x_BxSxD @ self.up[...].astype(dtype)
+        h = activation(h) if self.gate is None else activation(x_BxSxD @ self.gate[...].astype(dtype)) * h
+        return h @ self.down[...].astype(dtype)
 
 
 def rope(
@@ -74,6 +114,7 @@ def rope(
     base: float,
     scale: float = 1.0,
     llama3: tuple[float, ...] = (),
+    fraction: float = 1.0,
 ) -> Float[Array, "B S H N"]:
     """Rotary positions (arXiv 2104.09864), halves rotated together as in Llama's checkpoints; angles in float32.
 
@@ -83,15 +124,19 @@ def rope(
       base: slowest wavelength over 2 pi.
       scale: positions are divided by it.
       llama3: factor, low and high frequency factor and original context of Llama 3.1's rescaling, or empty.
+      fraction: of `N` that is rotated, the first of it; the rest knows no position.
     """
-    half = x_BxSxHxN.shape[-1] // 2
+    N = x_BxSxHxN.shape[-1]
+    half = int(N * fraction) // 2
+    x_BxSxHxN, rest = x_BxSxHxN[..., : 2 * half], x_BxSxHxN[..., 2 * half :]
     frequencies = base ** (-jnp.arange(half, dtype=jnp.float32) / half) / scale
     if llama3:
         frequencies = _llama3_frequencies(frequencies, *llama3)
     angles = positions_BxS.astype(jnp.float32)[:, :, None, None] * frequencies[None, None, None, :]
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     x1, x2 = jnp.split(x_BxSxHxN.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1).astype(x_BxSxHxN.dtype)
+    turned = jnp.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1).astype(x_BxSxHxN.dtype)
+    return turned if not rest.shape[-1] else jnp.concatenate([turned, rest], axis=-1)
 
 
 def _llama3_frequencies(frequencies, factor, low, high, context):

@@ -26,6 +26,8 @@ class ByteAlphabet:
       eot: ends a document; predicted, and zero bytes long.
       end_of_unit: closes a unit under the boundary rule `end_symbol`; predicted, and zero bytes long.
       pad: fills a row; never scored.
+      fused: 0, or the number of symbols that are there twice: id `fused + i` is symbol `i` with an end of unit behind
+        it (boundary rule `fused`).
     """
 
     name: str
@@ -34,10 +36,16 @@ class ByteAlphabet:
     eot: int
     end_of_unit: int
     pad: int
+    fused: int = 0
 
     @property
     def specials(self) -> frozenset[int]:
-        return frozenset((self.bos, self.eot, self.end_of_unit, self.pad))
+        once = (self.bos, self.eot, self.end_of_unit, self.pad)
+        return frozenset((*once, *(self.fused + i for i in once)))
+
+    def plain(self, i: int) -> int:
+        """The symbol without what it says of the end of a unit."""
+        return i % self.fused if self.fused else i
 
     def encode(self, data: bytes, source: str = "text") -> np.ndarray:
         """The bytes of `data` as int32 symbols `[len(data)]`.
@@ -67,11 +75,17 @@ class ByteAlphabet:
             if not 0 <= i < self.size:
                 raise ValueError(f"symbol id {i} is outside the alphabet '{self.name}' (0 to {self.size - 1})")
             if i not in self.specials:
-                kept.append(i)
+                kept.append(self.plain(i))
         return bytes(kept)
 
 
 APPENDED = ByteAlphabet("appended", size=260, bos=256, eot=257, end_of_unit=258, pad=259)
 IN_BYTES = ByteAlphabet("in_bytes", size=256, bos=0xC1, eot=0xC0, end_of_unit=0xF5, pad=0xF6)
+
+
+def doubled(alphabet: ByteAlphabet) -> ByteAlphabet:
+    """The alphabet in which every symbol is there a second time, with an end of unit behind it."""
+    return dataclasses.replace(alphabet, size=2 * alphabet.size, fused=alphabet.size)
+
 
 ALPHABETS = {alphabet.name: alphabet for alphabet in (APPENDED, IN_BYTES)}

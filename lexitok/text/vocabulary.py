@@ -107,7 +107,8 @@ class Vocabulary:
 
 def byte_vocabulary(alphabet: ByteAlphabet) -> Vocabulary:
     """The vocabulary of a byte model."""
-    tokens = [bytes([i]) if i < 256 and i not in alphabet.specials else b"" for i in range(alphabet.size)]
+    plain = map(alphabet.plain, range(alphabet.size))
+    tokens = [bytes([i]) if i < 256 and i not in alphabet.specials else b"" for i in plain]
     return Vocabulary(tuple(tokens), alphabet.specials, bos=alphabet.bos, eot=alphabet.eot, pad=alphabet.pad)
 
 

@@ -17,10 +17,12 @@ from lexitok.config_files import to_json
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import TrainIterator, train_iterator
 from lexitok.data.sources import open_source
-from lexitok.evals import evaluate
+from lexitok.evals import Evaluation, evaluate
+from lexitok.evals.documents import FILE as DOCUMENTS_FILE
 from lexitok.models.parameters import count_params
 from lexitok.sharding import ROWS
 from lexitok.text.bits import bits_per_byte
+from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.checkpoints import Checkpoints
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.metrics import FiniteGuard, Late, MetricWriter
@@ -34,11 +36,12 @@ log = logging.getLogger(__name__)
 def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     """Trains to `config.train.steps`, from a checkpoint in `workdir` if there is one.
 
-    Writes `config.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `vocabulary.model` and `result.json` there.
+    Writes `config.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `vocabulary.model`, `result.json` and, of the
+    last evaluation, `documents.jsonl` (a line a document) there.
 
     Returns:
-      What `result.json` holds: name, parameters, steps, bytes and seconds of training, and the last evaluation as
-      `Evaluation.summary` gives it (not if `eval_every` is 0).
+      What `result.json` holds: name, parameters, steps, bytes, seconds and model FLOPs of training, and the last
+      evaluation as `Evaluation.summary` gives it (not if `eval_every` is 0).
 
     Raises:
       ValueError: settings, data or a checkpoint that do not fit; NonFiniteError: a loss that is not a number.
@@ -94,7 +97,8 @@ class _Run:
         self.c = setup.config.train
         self.late, self.guard = Late(), FiniteGuard(start=clock.step)
         self.window: list[dict[str, Any]] = []
-        self.result: dict[str, Any] = {}
+        self.evaluation: Evaluation | None = None
+        self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
         self.documents = _validation(setup.config) if self.c.eval_every else []
 
@@ -159,6 +163,7 @@ class _Run:
             "train/grad_norm": total["grad_norm"] / len(self.window),
             "train/lr": self._rate(n),
             **self.iterator.report.metrics(),
+            **{f"train/{name}": value for name, value in _of_units(total).items()},
             **self._speed(total["bytes"], len(self.window), spent),
             "bytes": self.clock.bytes,
             "seconds": self.clock.seconds,
@@ -176,17 +181,14 @@ class _Run:
         speed = {"speed/bytes_per_second": nbytes / seconds, "speed/seconds_per_step": seconds / steps}
         peak = peak_flops(self.setup.mesh.devices.flat[0])
         if peak is not None:
-            c = self.setup.config
-            shape = {"rows": c.data.rows, "symbols": c.data.symbols, "units": c.data.units}
-            flops = training_flops(c.model, self.setup.encoder.vocabulary.size, **shape)
-            speed["speed/mfu"] = flops * steps / (seconds * peak * self.setup.mesh.size)
+            speed["speed/mfu"] = self.flops * steps / (seconds * peak * self.setup.mesh.size)
         return speed
 
     def _evaluate(self, state: TrainState) -> None:
         if not self.documents:
             return
         c = self.setup.config
-        evaluation = evaluate(
+        self.evaluation = evaluate(
             state.averaged,
             self.setup.encoder,
             self.documents,
@@ -196,8 +198,7 @@ class _Run:
             overlap=c.eval.overlap,
             words=c.eval.words,
         )
-        self.result = evaluation.summary()
-        numbers = {f"eval/{k}": v for k, v in self.result.items() if isinstance(v, int | float)}
+        numbers = {f"eval/{k}": v for k, v in self.evaluation.summary().items() if isinstance(v, int | float)}
         where = {"bytes": self.clock.bytes, "seconds": self.clock.seconds}
         self.writer.write(self.clock.step, {**numbers, **where})
         self.since = time.monotonic()
@@ -206,19 +207,41 @@ class _Run:
         """Writes what the run is to be known by."""
         result = {
             "name": self.setup.config.name,
-            **self.result,
+            **({} if self.evaluation is None else self.evaluation.summary()),
             "parameters": count_params(state.model)["total"],
             "steps": self.clock.step,
             "train_bytes": self.clock.bytes,
             "train_seconds": self.clock.seconds,
+            "train_flops": self.flops * self.clock.step,
         }
         if jax.process_index() == 0:
+            if self.evaluation is not None:
+                self.evaluation.save_documents(self.workdir / DOCUMENTS_FILE)
             (self.workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
         return result
 
 
 def _due(n: int, every: int) -> bool:
     return bool(every) and n % every == 0
+
+
+def _of_units(total: dict[str, float]) -> dict[str, float]:
+    """What sums say of units: their bytes, the fraction for which rows had no room, and the model's own losses."""
+    if "units" not in total:
+        return {}
+    values = {
+        "bytes_per_unit": total["bytes"] / max(total["units"], 1.0),
+        "extra_loss": total["extra_loss"] / total["weights"],
+    }
+    for name in ("units_dropped", "inner_units_dropped"):
+        if name in total:
+            found = total[name] + total[name.removesuffix("_dropped")]
+            values[name] = total[name] / max(found, 1.0)
+    if "inner_units" in total:
+        values["bytes_per_inner_unit"] = total["bytes"] / max(total["inner_units"], 1.0)
+    if "router_seen" in total:
+        values["router_accuracy"] = total["router_right"] / max(total["router_seen"], 1.0)
+    return values
 
 
 def _validation(config: ConfigDict) -> list[bytes]:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lexitok.data.batch import Batch
+from lexitok.models.extras import Extras
 from lexitok.ops.linear_cross_entropy import Scores
 
 
@@ -13,7 +14,7 @@ from lexitok.ops.linear_cross_entropy import Scores
 class Model(Protocol):
     """What an objective asks of a model."""
 
-    def scores(self, batch: Batch, chunk: int = 512) -> Scores: ...
+    def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]: ...
 
 
 Sums = dict[str, Float[Array, ""]]
@@ -33,9 +34,10 @@ def language_modelling(
 
     Returns:
       The loss summed over targets; and sums: `weights` (targets), `loss` (nats of all of them), `nats` of text and
-      end-of-unit symbols, `eot_nats`, `bytes` of raw text, `right` (targets that have the largest logit).
+      end-of-unit symbols, `eot_nats`, `bytes` of raw text, `right` (targets that have the largest logit), and what the
+      model counts itself; `extra_loss`, times targets, where it has losses of its own.
     """
-    scores = model.scores(batch, chunk)
+    scores, extras = model.scores_and_extras(batch, chunk)
     weights = batch.weights_BxS
     loss = jnp.sum(weights * scores.nll_BxS)
     ends = batch.targets_BxS == eot
@@ -48,7 +50,10 @@ def language_modelling(
         "bytes": jnp.sum(jnp.where(weights > 0, batch.bytes_BxS, 0)).astype(jnp.float32),
         "right": jnp.sum(weights * scores.is_top_BxS.astype(jnp.float32)),
     }
-    total = loss
+    # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.
+    sums["extra_loss"] = extras.loss * sums["weights"]
+    sums |= extras.sums
+    total = loss + sums["extra_loss"]
     if z_loss:
-        total = loss + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
+        total = total + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
     return total, sums

@@ -13,7 +13,7 @@ from lexitok.training.schedules import make_schedule, peak
 from lexitok.training.trees import map_with_name
 
 UNDECAYED = frozenset({"scale", "bias", "latent", "first"})  # norms, biases, learned vectors, of any rank
-TABLES = frozenset({"table", "head"})  # rows are symbols: not a map between spaces, so not for Muon
+TABLES = frozenset({"table", "head", "taps"})  # rows are symbols, or positions: no map between spaces, not for Muon
 
 
 class OptimizerError(ValueError):
@@ -23,7 +23,8 @@ class OptimizerError(ValueError):
 def make_optimizer(config: ConfigDict, steps: int, symbols_per_batch: int) -> optax.GradientTransformation:
     """The optimizer of `config.name`: clipping by global norm, then AdamW or Muon with decoupled weight decay.
 
-    Moments have the dtype of the parameters, float32.
+    Moments have the dtype of the parameters, float32. Parameters with `frozen_` in front of a part of their name stay
+    as they are.
 
     Args:
       config: the `optimizer` section.
@@ -38,7 +39,9 @@ def make_optimizer(config: ConfigDict, steps: int, symbols_per_batch: int) -> op
         raise OptimizerError(f"optimizer.name '{config.name}' is unknown; there are: {', '.join(OPTIMIZERS)}")
     schedule = make_schedule(config, steps, symbols_per_batch)
     update = OPTIMIZERS[config.name](config, schedule)
-    return _leniently(optax.chain(optax.clip_by_global_norm(config.clip), update) if config.clip else update)
+    if config.clip:
+        update = optax.chain(optax.clip_by_global_norm(config.clip), update)
+    return _leniently(optax.partition({"trained": update, "frozen": optax.set_to_zero()}, _frozen_labels))
 
 
 def adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -122,6 +125,15 @@ def _leniently(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
             return optimizer.update(updates, state, params)
 
     return optax.GradientTransformation(optimizer.init, update)
+
+
+def is_frozen(name: str) -> bool:
+    """Whether a parameter is part of something that was trained before, and stays as it is."""
+    return any(part.startswith("frozen_") for part in name.split("."))
+
+
+def _frozen_labels(params: Any) -> Any:
+    return map_with_name(lambda name, _: "frozen" if is_frozen(name) else "trained", params)
 
 
 def _labels(params: Any) -> Any:

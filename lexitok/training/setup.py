@@ -10,12 +10,14 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer
+from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer, unit_tokens
 from lexitok.data.sources import open_source
 from lexitok.models.build import model_maker
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from lexitok.training import entropy
 from lexitok.training.checkpoint_files import RunRecord
+from lexitok.training.errors import SetupError
 from lexitok.training.objective import language_modelling
 from lexitok.training.optimizer import make_optimizer
 from lexitok.training.schedules import make_schedule
@@ -24,10 +26,6 @@ from lexitok.training.step import Objective, make_step
 
 log = logging.getLogger(__name__)
 VOCABULARY = "vocabulary.model"
-
-
-class SetupError(ValueError):
-    """Settings that do not go together; the message says which."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +65,14 @@ class Setup:
         return abstract_state(self.make_model, self.optimizer, self.mesh, ema=self.config.train.ema)
 
     def init_state(self) -> TrainState:
-        """A fresh state."""
-        return init_state(
-            self.make_model, self.optimizer, self.abstract_state, self.config.seed, ema=self.config.train.ema
-        )
+        """A fresh state; models that it is to contain are read from their runs.
+
+        Raises:
+          SetupError: such a run is not named, or does not fit.
+        """
+        c = self.config
+        state = init_state(self.make_model, self.optimizer, self.abstract_state, c.seed, ema=c.train.ema)
+        return entropy.install(state, c, self.encoder)
 
     def record(self) -> RunRecord:
         """What a checkpoint has to say of itself."""
@@ -112,7 +114,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     return Setup(
         config=config,
         encoder=encoder,
-        make_model=model_maker(config, encoder.vocabulary.size),
+        make_model=model_maker(config, encoder.vocabulary.size, unit_tokens(encoder)),
         optimizer=make_optimizer(config.optimizer, config.train.steps, symbols),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=functools.partial(
@@ -127,7 +129,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
 
 
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:
-    if config.text.kind != "subword":
+    if not needs_tokenizer(config.text):
         return make_encoder(config.text), b""
     kept = None if workdir is None else workdir / VOCABULARY
     if kept is not None and kept.exists():

@@ -8,7 +8,7 @@ from jax.tree_util import DictKey, FlattenedIndexKey, GetAttrKey, SequenceKey
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-    """The dotted name of a leaf, as `backbone.layers.attention.wq`: a variable goes by the name of its attribute."""
+    """The dotted name of a leaf, as `backbone.layers.mixer.wq`: a variable goes by the name of its attribute."""
     return ".".join(parts_of(path))
 
 

@@ -20,7 +20,7 @@ def model_and_encoder(kind):
 
 @jax.jit
 def unit_features(model, batch):
-    return model.features(batch)["units"]
+    return model.features(batch)["vectors"]
 
 
 @pytest.mark.parametrize(("kind", "unit"), [("hat_v1", 0), ("hat_v2", 1)])
@@ -37,10 +37,11 @@ def test_a_vector_is_what_the_backbone_gets_for_the_word(kind, unit):
 def test_context_reaches_only_the_causal_encoder():
     """What the page says about the two encoders: HAT v1 reads a word alone, HAT v2 what stands before it too."""
     change = {}
-    for kind in ("hat_v1", "hat_v2"):
+    # A space belongs to the word that it stands behind (v1) or before (v2).
+    for kind, behind, before in (("hat_v1", b" ", b""), ("hat_v2", b"", b" ")):
         model, encoder = model_and_encoder(kind)
-        words = [b" " + word for word in WORDS]  # spaces belong to the word that they stand before
-        a, b = (unit_vectors(model, encoder, words, context) for context in (b"one", b"two"))
+        words = [before + word for word in WORDS]
+        a, b = (unit_vectors(model, encoder, words, context + behind) for context in (b"one", b"two"))
         change[kind] = np.abs(a - b).max()
     assert change["hat_v1"] < 1e-5 < 1e-3 < change["hat_v2"]
 
@@ -83,4 +84,4 @@ def test_tables_of_parameters_add_up():
     assert f"| total | {total:,} | 100.0% |" in parameters_table(model)
     rows = [line.split("|") for line in array_table(model).splitlines()[2:]]
     assert sum(int(row[4].replace(",", "")) for row in rows) == total
-    assert any(row[1].strip() == "backbone.layers.attention.wq" for row in rows)
+    assert any(row[1].strip() == "stage.backbone.layers.mixer.wq" for row in rows)

@@ -10,17 +10,23 @@ from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 TEXT = b"The cat, the hat and 12 other things;\n    def f(x):\n        return x + 1\n" * 20
 
 
+KINDS = ("bytes", "subword", "lagged", "end_symbol", "slots", "revealed", "fused", "model", "words")
+
+
 @pytest.fixture(scope="session")
 def encoders():
     """By name: each kind, and the boundary rules of byte units."""
     text = default_config().text
-    text.splitter = "whitespace"
+    text.splitter, text.max_unit_bytes = "whitespace", 12
     made = {}
-    for boundary in ("lagged", "end_symbol"):
+    for boundary in ("lagged", "end_symbol", "revealed", "fused"):
         text.boundary = boundary
         made[boundary] = make_encoder(text)
-    text.splitter = "unicode_words"
-    text.boundary = "lagged"
+    text.boundary, text.slots = "end_symbol", 3
+    made["slots"] = make_encoder(text)
+    text.boundary, text.slots, text.splitter = "revealed", 1, "model"
+    made["model"] = make_encoder(text)
+    text.boundary, text.splitter, text.max_unit_bytes = "lagged", "unicode_words", 64
     made["words"] = make_encoder(text)
     text.kind = "bytes"
     made["bytes"] = make_encoder(text)
@@ -29,7 +35,7 @@ def encoders():
     return made
 
 
-@pytest.fixture(scope="session", params=["bytes", "subword", "lagged", "end_symbol", "words"])
+@pytest.fixture(scope="session", params=KINDS)
 def encoder(request, encoders):
     return encoders[request.param]
 

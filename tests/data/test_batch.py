@@ -31,14 +31,38 @@ def test_two_pieces_in_a_row(encoders):
     assert batch.units.positions_BxW[0].tolist() == [*range(counts), 0, 1] + [0] * (4 - counts)
 
 
-def test_guides_stay_in_their_piece(encoders):
-    """A guide of another piece is another document's text."""
-    document = encoders["end_symbol"].encode(b"one two three four five six seven")
+@pytest.mark.parametrize("kind", ["lagged", "end_symbol", "slots", "revealed", "fused"])
+def test_guides_stay_in_their_piece(encoders, kind):
+    """A guide of another piece is another document's text; so is a unit."""
+    document = encoders[kind].encode(b"one two three four five six seven")
     pieces = list(split_document(document, 12, 5))
-    batch = pack_rows([pieces], symbols=60, units=20, pad=0)
+    batch = pack_rows([pieces], symbols=80, units=40, pad=0)
     guides, segments = batch.units.guide_BxS[0], batch.segments_BxS[0]
-    seen = guides >= 0
+    seen, live = guides >= 0, segments > 0
+    assert len(pieces) > 2 and seen.any()
     assert (batch.units.segments_BxW[0][guides[seen]] == segments[seen]).all()
+    assert (batch.units.segments_BxW[0][batch.units.of_BxS[0][live]] == segments[live]).all()
+
+
+def test_what_is_only_read_has_no_weight(encoders):
+    """Further slots of a unit stand for no byte, and follow from what was read before them."""
+    document = encoders["slots"].encode(b"a b")
+    batch = pack_rows([[make_piece(document, 0, len(document))]], symbols=20, units=4, pad=0)
+    end = encoders["slots"].end_of_unit
+    weights, targets = batch.weights_BxS[0], batch.targets_BxS[0]
+    assert targets[:2].tolist() == [end, end] and weights[:3].tolist() == [0, 0, 1]
+    assert batch.bytes_BxS[0, weights > 0].sum() == batch.bytes_BxS.sum() == 3
+    first = np.flatnonzero(np.diff(batch.units.of_BxS[0], prepend=-1))[:3]
+    assert (batch.symbols_BxS[0, first[1]], batch.symbols_BxS[0, first[1] + 1]) == (end, end)
+
+
+def test_units_that_the_model_finds(encoders):
+    """The batch says only how many there is room for."""
+    document = encoders["model"].encode(b"ab cd")
+    batch = pack_rows([[make_piece(document, 0, len(document))]], symbols=8, units=5, pad=0)
+    assert batch.weights_BxS.sum() == 6
+    assert (batch.units.of_BxS == 5).all() and (batch.units.guide_BxS == -1).all()
+    assert batch.units.segments_BxW.tolist() == [[0] * 5]
 
 
 @pytest.mark.parametrize(("symbols", "units", "what"), [(4, 6, "5 symbols"), (5, 2, "units")])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lexitok.config import default_config
 from lexitok.data.encoders import make_encoder
+from lexitok.data.layout import UNCOUNTED
 from lexitok.data.windows import eval_batches, window_ranges
 from lexitok.text.alphabet import InvalidUtf8Error
 
@@ -22,15 +23,18 @@ def test_every_symbol_is_scored_once(encoder, documents, symbols, units, overlap
     times = [np.zeros(len(stream), int) for stream in streams]
     for batch, spans in eval_batches(documents, encoder, rows=3, symbols=symbols, units=units, overlap=overlap):
         assert batch.symbols_BxS.shape == (3, symbols)
-        assert batch.weights_BxS.sum() == sum(span.length for span in spans)
+        scored = 0
         for span in spans:
             stream = streams[span.document]
             columns, at = slice(span.column, span.column + span.length), slice(span.start, span.start + span.length)
             times[span.document][at] += 1
-            assert (batch.weights_BxS[span.row, columns] == 1).all()
+            predicted = stream.predicted[at]  # what is only read has no weight
+            assert batch.weights_BxS[span.row, columns].tolist() == predicted.tolist()
+            scored += predicted.sum()
             assert batch.targets_BxS[span.row, columns].tolist() == stream.symbols[at].tolist()
             assert batch.bytes_BxS[span.row, columns].tolist() == stream.nbytes[at].tolist()
             assert span.offset == stream.nbytes[: span.start].sum()
+        assert batch.weights_BxS.sum() == scored
     assert all((count == 1).all() for count in times)
 
 
@@ -44,7 +48,7 @@ def test_every_symbol_is_scored_once(encoder, documents, symbols, units, overlap
 def test_windows_keep_their_budgets_and_start_at_units(encoder, data, symbols, units, overlap):
     """Context is at most the given fraction, and begins where a unit does."""
     document = encoder.encode(data)
-    budget = symbols + 1 if encoder.boundary == "none" else units
+    budget = symbols + 1 if encoder.boundary in UNCOUNTED else units
     scored_to = 0
     for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
         assert scored == scored_to and start <= scored < stop <= start + symbols

@@ -6,48 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
+from samples import FAMILY, made, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import pack_rows
-from lexitok.data.encoders import make_encoder
 from lexitok.data.layout import Document, make_piece
-from lexitok.models import MODELS
-from lexitok.text.vocabulary import Encoding, Vocabulary
 
-LONGEST = 12
+ROWS = 4  # of every batch here: each shape is compiled once
 S = 128
-
-
-class Pairs:
-    """A tokenizer with a token for each byte and for a few longer strings, taken greedily."""
-
-    def __init__(self):
-        longer = (b"the ", b" a", b"in", b"er", b"\n\n", "ö".encode(), "世界".encode(), b"123")
-        tokens = (b"", b"", b"", *(bytes([b]) for b in range(256)), *longer)
-        self.vocabulary = Vocabulary(tokens, frozenset((0, 1, 2)), bos=0, eot=1, pad=2)
-        self._ids = {token: i for i, token in enumerate(tokens) if token}
-
-    def encode(self, data: bytes) -> Encoding:
-        ids, at = [], 0
-        while at < len(data):
-            size = next(n for n in (6, 4, 3, 2, 1) if data[at : at + n] in self._ids and at + n <= len(data))
-            ids.append(self._ids[data[at : at + size]])
-            at += size
-        ids = np.array(ids, np.int32)
-        return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)
-
-    def to_bytes(self) -> bytes:
-        return b"pairs"
 
 
 def _stack(**changes) -> ConfigDict:
     return C.transformer(**{"D": 16, "L": 2, "H": 2, "K": 1, "N": 8, "F": 24, **changes})
-
-
-def _local(**changes) -> ConfigDict:
-    return C.local(**{"D": 12, "L": 2, "H": 2, "K": 2, "N": 6, "F": 16, "window": LONGEST + 1, **changes})
 
 
 def _bytes(c: ConfigDict) -> None:
@@ -72,71 +43,55 @@ def _subword(c: ConfigDict) -> None:
     c.model.backbone = _stack(layer_kinds=("local",), window=7)
 
 
-def _hat(c: ConfigDict) -> None:
-    m = c.model
-    m.backbone = _stack(final_norm="none")
-    m.encoder = _local()
-    m.decoder = _local(final_norm="rms")
-
-
-def _hat_v1(c: ConfigDict) -> None:
-    _hat(c)
-    c.text.boundary = "end_symbol"
-    c.model.pool, c.model.unpool = "slot", "prefix"
-    c.model.encoder.scope = c.model.decoder.scope = "unit"
-
-
 def _hat_v1_in_bytes(c: ConfigDict) -> None:
-    _hat_v1(c)
     c.text.alphabet = "in_bytes"
-    c.text.splitter = "whitespace"
-    c.model.decoder.scope = "window"
+    c.model.stage.decoder.scope = "window"
 
 
 def _hat_v2_variant(c: ConfigDict) -> None:
     """Several units are closed by one byte; the backbone has a window; positions as in the checkpoints."""
-    _hat(c)
     c.text.digits = "right3"
-    c.model.pool_positions = "published"
-    c.model.backbone = _stack(L=3, layer_kinds=("local", "local", "global"), window=4)
-    c.model.decoder = _local(window=5, layer_kinds=("local", "global"), final_norm="rms")
+    s = c.model.stage
+    s.pool_positions = "published"
+    s.backbone.update(layer_kinds=("local", "global"), window=4)
+    s.decoder.update(window=5)
 
 
-KINDS = {
-    "bytes": _bytes,
-    "subword": _subword,
-    "hat_v1": _hat_v1,
-    "hat_v1_in_bytes": _hat_v1_in_bytes,
-    "hat_v2": _hat,
-    "hat_v2_variant": _hat_v2_variant,
+def _mean_of_entropies(c: ConfigDict) -> None:
+    """A pool and a rule that no published model has together."""
+    c.model.stage.update(pool="mean", widen="zeros", unpool="latest", narrow="project")
+    c.model.stage.router.rule = "relative"
+    c.model.embedding.adds = "nothing"
+
+
+MORE = {
+    "bytes": (_bytes, "bytes"),
+    "subword": (_subword, "bytes"),
+    "hat_v1_in_bytes": (_hat_v1_in_bytes, "hat_v1"),
+    "hat_v2_variant": (_hat_v2_variant, "hat_v2"),
+    "mean_of_entropies": (_mean_of_entropies, "blt"),
 }
-
-
-def small_config(kind: str) -> ConfigDict:
-    c = C.default_config()
-    c.text.max_unit_bytes = LONGEST
-    KINDS[kind](c)
-    return c
+KINDS = (*FAMILY, *MORE)
+FEW = (
+    "bytes",
+    "subword",
+    "hat_v1",
+    "hat_v2",
+    "learn_your_tokens",
+    "blt",
+    "hnet_two",
+    "bolmo",
+)  # one of every kind of state
 
 
 @functools.cache
 def small(kind: str):
     """A model with random parameters, and its encoder."""
-    c = small_config(kind)
-    encoder = make_encoder(c.text, Pairs() if c.text.kind == "subword" else None)
-
-    def make(rngs: nnx.Rngs):
-        return MODELS[c.model.kind](FrozenConfigDict(c.model), encoder.vocabulary.size, dtype=jnp.float32, rngs=rngs)
-
-    # Drawn here and not by the model: to compile its initialisation takes longer than the tests.
-    rng = np.random.default_rng(0)
-
-    def fill(path, leaf):
-        is_scale = ".scale" in jax.tree_util.keystr(path)
-        values = rng.normal(size=leaf.shape) * (0.1 if is_scale else 0.35)
-        return jnp.asarray(values + 1.0 if is_scale else values, leaf.dtype)
-
-    return jax.tree_util.tree_map_with_path(fill, jax.eval_shape(make, nnx.Rngs(0))), encoder
+    change, base = MORE.get(kind, (None, kind))
+    c = small_config(base)
+    if change is not None:
+        change(c)
+    return made(c)
 
 
 @pytest.fixture(scope="session")
@@ -148,19 +103,46 @@ def make_small():
 forward = jax.jit(lambda model, batch: model.logits(batch))
 
 
-def full_logits(model, encoder, symbols: list[int]) -> np.ndarray:
-    """Logits `[n, V]` behind each of `n` symbols, the first of them `bos`, by the full forward pass."""
-    if encoder.end_of_unit is None:
-        document = encoder.encode(encoder.decode(symbols))
-    else:  # the symbols say where units end
-        read = np.array([*symbols[1:], encoder.vocabulary.eot], np.int32)
-        ends = np.isin(read, (encoder.end_of_unit, encoder.vocabulary.eot))
-        document = Document(read, np.ones_like(read), ends, np.cumsum(ends), "end_symbol", symbols[0])
-    piece = make_piece(document, 0, len(document))
-    assert piece.symbols.tolist() == symbols
+def full_logits(model, encoder, rows: list[list[int]]) -> list[np.ndarray]:
+    """Logits `[n, V]` behind each of `n` symbols of each row, the first of them `bos`, by the full forward pass."""
+    documents = [document_of(encoder, symbols) for symbols in rows]
+    pieces = [make_piece(document, 0, len(document)) for document in documents]
     units = None if encoder.boundary == "none" else S
-    batch = jax.tree.map(jnp.asarray, pack_rows([[piece]], symbols=S, units=units, pad=encoder.vocabulary.pad))
-    return np.asarray(forward(model, batch))[0, : len(symbols)]
+    packed = [[piece] for piece in pieces] + [[]] * (ROWS - len(rows))
+    batch = pack_rows(packed, symbols=S, units=units, pad=encoder.vocabulary.pad)
+    logits = np.asarray(forward(model, jax.tree.map(jnp.asarray, batch)))
+    found = []
+    for document, piece, symbols, row in zip(documents, pieces, rows, logits, strict=False):
+        read = np.append(True, document.predicted[:-1])
+        assert piece.symbols[read].tolist() == symbols
+        last_slot = np.append(read[1:], True)  # where several slots open a unit, it is the last that predicts
+        found.append(row[: len(read)][last_slot])
+    return found
+
+
+def document_of(encoder, symbols: list[int]) -> Document:
+    """The document that begins with these symbols; where they say themselves how text is split, as they say."""
+    vocabulary = encoder.vocabulary
+    if encoder.boundary == "fused":
+        stream = np.array([*symbols[1:], vocabulary.eot], np.int32)
+        ends = (stream >= encoder.alphabet.fused) | (stream == vocabulary.eot)
+        return _document(stream, ends, "fused", symbols[0])
+    if encoder.boundary == "end_symbol":
+        more = [encoder.end_of_unit] * (encoder.slots - 1)
+        stream, ends, predicted = [*more], [False] * len(more), [False] * len(more)
+        for symbol in symbols[1:]:
+            closes = symbol == encoder.end_of_unit
+            stream += [symbol, *more] if closes else [symbol]
+            ends += [closes, *(False for _ in more)] if closes else [False]
+            predicted += [True, *(False for _ in more)] if closes else [True]
+        stream, ends, predicted = [*stream, vocabulary.eot], [*ends, True], [*predicted, True]
+        return _document(np.array(stream, np.int32), np.array(ends), "end_symbol", symbols[0], np.array(predicted))
+    return encoder.encode(encoder.decode(symbols))
+
+
+def _document(stream, ends, boundary, bos, predicted=None) -> Document:
+    predicted = np.ones(len(stream), bool) if predicted is None else predicted
+    return Document(stream, np.ones_like(stream), ends, np.cumsum(ends, dtype=np.int32), predicted, boundary, bos)
 
 
 @pytest.fixture(scope="session", name="full_logits")
@@ -170,4 +152,9 @@ def _full_logits():
 
 @pytest.fixture(params=list(KINDS))
 def kind(request):
+    return request.param
+
+
+@pytest.fixture(params=list(FEW))
+def few(request):
     return request.param

@@ -1,6 +1,9 @@
 """Decoding symbol by symbol computes what the full forward pass computes."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,40 +11,46 @@ from hypothesis import strategies as st
 
 from lexitok.inference import decoder as decoder_file
 from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.reads import IDLE
+from lexitok.inference.rows import next_call
 
 S = 128
 CHUNK = 8
 TEXTS = (
-    "Pack my box, with Größe 🌝 and 12 jugs… 世界 naïve\n\tdef f(x): return x".encode(),
+    "Pack Größe 🌝, 12 jugs… 世界 naïve\n\tx(y):z".encode(),
     b"",
-    b"1234567890123 12345, the 3.14 in a1b2",
-    "aVeryLongWordWithoutAnyBreak_that_goes_on e\u0301\u0301\u0301 \r\n  x".encode(),
+    b"1234567890123 12345, 3.14 in a1b2",
+    "aVeryLongWordWithoutAnyBreak_e\u0301\u0301\u0301 \r\n  x".encode(),
 )
 
 
 def symbols_of(encoder, text):
     """The symbols of a whole document that are read."""
     document = encoder.encode(text)
-    return [document.bos, *document.symbols[:-1].tolist()]
+    return [document.bos, *document.symbols[:-1][document.predicted[:-1]].tolist()]
+
+
+read_out = jax.jit(lambda model, hidden: model.interface.logits(hidden))
 
 
 def cached(model, encoder, rows, portions):
     """Logits behind each symbol of each row; `portions[i]` are the cuts between the parts that row `i` is read in."""
     decoder = Decoder(model, encoder, len(rows), S, chunk=CHUNK)
-    found = [np.zeros((len(row), decoder.logits_BxV.shape[1]), np.float32) for row in rows]
-    read_out = jax.jit(lambda model, hidden: model.interface.logits(hidden))
+    found = [[] for _ in rows]
+    last_slot = getattr(encoder, "slots", 1) - 1  # what the others predict is not asked for
     parts = [np.split(row, cuts) for row, cuts in zip(rows, portions, strict=True)]
     for i in range(max(map(len, parts))):
         news = [part[i].tolist() if i < len(part) else [] for part in parts]
         for call, hidden in decoder.calls(news):
             logits = np.asarray(read_out(model, hidden))
-            for row, t in np.argwhere(call.reads_BxTx5[..., 1] >= 0):
-                found[row][call.reads_BxTx5[row, t, 1]] = logits[row, t]
+            for row, t in np.argwhere(call.reads.positions_BxT >= 0):
+                if call.reads.slots_BxT[row, t] in (-1, last_slot):
+                    found[row].append(logits[row, t])
         last = np.asarray(decoder.logits_BxV)
         for row, new in enumerate(news):
             if new:
-                np.testing.assert_allclose(last[row], found[row][decoder.rows[row].length - 1], atol=1e-5)
-    return found
+                np.testing.assert_allclose(last[row], found[row][-1], atol=1e-5)
+    return [np.array(row) for row in found]
 
 
 def cuts(rng, length):
@@ -49,45 +58,77 @@ def cuts(rng, length):
     return np.sort(rng.integers(0, length + 1, rng.integers(0, length + 4)))
 
 
-def assert_cached_equals_full(model, encoder, full_logits, texts, seed):
+def one_shape(queues, chunk, *, routed):
+    """`next_call` with every call as wide as a chunk: what costs here is to compile the others."""
+    call = next_call(queues, chunk, routed=routed)
+
+    def widened(part, width):
+        return jax.tree.map(lambda a: np.pad(a, ((0, 0), (0, width - a.shape[1])), constant_values=IDLE), part)
+
+    return call._replace(reads=widened(call.reads, chunk), closes=widened(call.closes, max(1, chunk // 4)))
+
+
+@functools.cache
+def nudged(make_small, kind, seed):
+    """The model with every weight off by about half of what float32 can tell apart."""
+    rng = np.random.default_rng(seed)
+
+    def nudge(w):
+        return jnp.asarray((np.asarray(w) * (1 + 6e-8 * rng.normal(size=w.shape))).astype(w.dtype))
+
+    return jax.tree.map(nudge, make_small(kind)[0])
+
+
+def assert_cached_equals_full(make_small, full_logits, kind, texts, seed):
+    """Within what rounding does, which is measured on the full forward pass: guides and states near zero, which are
+    then normalised, make some positions of some models ill-conditioned. The worst is `hnet_two`, where half an ulp in
+    the weights moves single logits by 5e-3; cached and full differ by a tenth of that."""
+    model, encoder = make_small(kind)
     rng = np.random.default_rng(seed)
     rows = [symbols_of(encoder, text) for text in texts]
     found = cached(model, encoder, rows, [cuts(rng, len(row)) for row in rows])
-    for row, ours, text in zip(rows, found, texts, strict=True):
-        expected = full_logits(model, encoder, row)
-        assert np.ptp(expected) > 5  # the model tells symbols apart
-        # Medians are 1e-5 and below; a guide near zero, which is then normalised, makes some positions ill-conditioned.
-        np.testing.assert_allclose(ours, expected, atol=3e-4, rtol=3e-4, err_msg=repr(text))
+    expected = full_logits(model, encoder, rows)
+    rounded = [full_logits(nudged(make_small, kind, i), encoder, rows) for i in range(2)]
+    for ours, right, *others, text in zip(found, expected, *rounded, texts, strict=True):
+        assert np.ptp(right) > 5  # the model tells symbols apart
+        rounding = np.max([np.abs(other - right).max(axis=1) for other in others], axis=0)
+        assert rounding.max() < 0.02 and np.median(rounding) < 5e-4, text
+        assert np.abs(ours - right).max() < 3 * rounding.max() + 2e-5, text
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_cached_equals_full(make_small, full_logits, kind, seed):
+def test_cached_equals_full(make_small, full_logits, kind, monkeypatch):
     """The caches, the rings and the units closed on the way must change nothing, however the text is handed over."""
-    assert_cached_equals_full(*make_small(kind), full_logits, TEXTS, seed)
+    monkeypatch.setattr(decoder_file, "next_call", one_shape)
+    assert_cached_equals_full(make_small, full_logits, kind, TEXTS, 0)
+
+
+def test_cached_equals_full_in_calls_of_all_shapes(make_small, full_logits, few):
+    """Calls for one symbol are made by another way of the same code: with one unit that is complete, and with none."""
+    assert_cached_equals_full(make_small, full_logits, few, TEXTS, 1)
 
 
 SCRIPTS = st.text(
-    st.sampled_from(list("abXY12 .,'\n\t-é") + list("世界ก็มकि한글אבע") + ["\u0301", "\u200d", "🌝", "🇩", "\u2028"]),
-    max_size=20,
+    st.sampled_from(list("abXY12 .,'\n\t-é") + list("世界ก็मकि한글אבע") + ["\u0301", "\u200d", "🌝", "🇩", "\u2028"]),
+    max_size=16,
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(SCRIPTS, min_size=4, max_size=4), seed=st.integers(0, 99))
-def test_cached_equals_full_in_any_script(make_small, full_logits, kind, texts, seed):
+def test_cached_equals_full_in_any_script(make_small, full_logits, few, texts, seed):
     """Splitters lag differently in each script, and the decoder has to close the same units at the same bytes."""
-    assert_cached_equals_full(*make_small(kind), full_logits, [text.encode() for text in texts], seed)
+    assert_cached_equals_full(make_small, full_logits, few, [text.encode() for text in texts], seed)
 
 
-@pytest.mark.parametrize("kind", ["bytes", "hat_v2", "hat_v1"])
-def test_any_bytes(make_small, full_logits, kind):
+def test_any_bytes(make_small, full_logits, few):
     """Text that is not UTF-8 has units too, so it must decode like any other."""
     rng = np.random.default_rng(0)
-    assert_cached_equals_full(*make_small(kind), full_logits, [rng.bytes(n) for n in (40, 3, 17, 1)], 0)
+    assert_cached_equals_full(make_small, full_logits, few, [rng.bytes(n) for n in (24, 3, 17, 1)], 0)
 
 
-def test_rows_do_not_depend_on_their_neighbours(make_small, kind):
+def test_rows_do_not_depend_on_their_neighbours(make_small, kind, monkeypatch):
     """What a prompt gets must not change with what else happens to be in the batch."""
+    monkeypatch.setattr(decoder_file, "next_call", one_shape)
     model, encoder = make_small(kind)
     symbols = symbols_of(encoder, TEXTS[0])
     halves = [[len(symbols) // 2]]
@@ -97,9 +138,9 @@ def test_rows_do_not_depend_on_their_neighbours(make_small, kind):
     np.testing.assert_allclose(among, alone, atol=1e-5, rtol=1e-5)
 
 
-def test_shapes_are_few(make_small, kind):
+def test_shapes_are_few(make_small, few):
     """Nothing is compiled anew as a text grows: a chunk, a symbol, a symbol that completes a unit."""
-    model, encoder = make_small(kind)
+    model, encoder = make_small(few)
     rows = [symbols_of(encoder, text) for text in TEXTS]
     before = decoder_file.extend._cache_size()
     decoder = Decoder(model, encoder, len(rows), S, chunk=CHUNK)
@@ -112,10 +153,14 @@ def test_shapes_are_few(make_small, kind):
 def test_no_room(make_small):
     """A row that outgrows its caches must be refused before any of it is read, with the numbers."""
     model, encoder = make_small("bytes")
-    decoder = Decoder(model, encoder, 2, 100, chunk=CHUNK)
+    decoder = Decoder(model, encoder, 4, 100, chunk=CHUNK)
     with pytest.raises(ContextError, match="row 1 .* 129 more, but there is room for 128"):
-        decoder.read([[0], [0] * 129])
+        decoder.read([[0], [0] * 129, [], []])
     assert decoder.rows[0].length == 0
+    model, encoder = make_small("learn_your_tokens")
+    decoder = Decoder(model, encoder, 4, 100, chunk=CHUNK)
+    with pytest.raises(ContextError, match="row 2 .* 132 more"):  # 33 slots of 4 symbols
+        decoder.read([[], [], [encoder.end_of_unit] * 33, []])
 
 
 def test_parts_that_do_not_go_together(make_small):
@@ -124,5 +169,5 @@ def test_parts_that_do_not_go_together(make_small):
         Decoder(make_small("bytes")[0], make_small("hat_v2")[1], 1, 10)
     with pytest.raises(ValueError, match="under boundary 'lagged'"):
         Decoder(make_small("hat_v1")[0], make_small("hat_v2")[1], 1, 10)
-    with pytest.raises(ValueError, match="267 symbols, the model only 260"):
+    with pytest.raises(ValueError, match="269 symbols, the model only 260"):
         Decoder(make_small("bytes")[0], make_small("subword")[1], 1, 10)

@@ -4,65 +4,67 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samples import LONGEST
 
-from lexitok.inference.decoder import ContextError
-from lexitok.inference.generate import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT, allowed_symbols, generate
-from lexitok.inference.prompts import prompt_symbols
+from lexitok.inference import stream
+from lexitok.inference.allowed import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT, allowed_symbols
+from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.generate import generate
+from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import Sampling, draw, row_keys, step_keys
 from lexitok.text.alphabet import InvalidUtf8Error
 
-LONGEST = 12  # bytes of a unit of the small models
 CHUNK = 8
-PROMPTS = (
-    "Größe 12 wor".encode(),
-    b"",
-    "the naïve 世界".encode()[:-1],
-    b"12345 a",
-)  # in mid-word, empty, in mid-character
+PROMPTS = ("Größe wo".encode(), b"", "né 世界".encode()[:-1], b"12345 a")  # in mid-word, empty, in mid-character
 
 
-def by_full_forward(model, encoder, full_logits, prompt, row, steps, sampling, seed):
-    """The symbols that `generate` should draw for a prompt, and the bytes that they stand for."""
-    symbols = prompt_symbols(encoder, prompt)
-    allowed = allowed_symbols(encoder, encoder.vocabulary.size)
-    key = row_keys(seed, row + 1)[row:]
-    new = []
-    for step in range(steps):
-        kind = EMPTY_UNIT
-        if encoder.end_of_unit is not None:
-            back = symbols[::-1]
-            size = next(i for i, s in enumerate(back) if s in (encoder.end_of_unit, symbols[0]))
-            kind = EMPTY_UNIT if size == 0 else FULL_UNIT if size == LONGEST else OPEN_UNIT
-        logits = jnp.asarray(full_logits(model, encoder, symbols)[-1:])
-        keys = step_keys(key, jnp.asarray([step], jnp.int32))
-        drawn = int(draw(logits, jnp.asarray(allowed[kind][None]), keys, sampling)[0])
-        if drawn == encoder.vocabulary.eot:
-            break
-        symbols.append(drawn)
-        new.append(drawn)
-    return encoder.decode(new)
+def open_unit(encoder, symbols):
+    """The row of `allowed_symbols` that holds for what follows these symbols, worked out from them alone."""
+    if encoder.boundary not in ("end_symbol", "fused"):
+        return EMPTY_UNIT
+    fused = encoder.boundary == "fused"
+    ends = [s == symbols[0] or (s >= encoder.alphabet.fused if fused else s == encoder.end_of_unit) for s in symbols]
+    size = ends[::-1].index(True)
+    return EMPTY_UNIT if size == 0 else FULL_UNIT if size >= LONGEST - fused else OPEN_UNIT
+
+
+def by_full_forward(model, encoder, full_logits, max_bytes, sampling, seed):
+    """The bytes that `generate` should draw for each prompt."""
+    rows = [prompt_symbols(encoder, prompt) for prompt in PROMPTS]
+    new = [[] for _ in rows]
+    going = set(range(len(rows)))
+    allowed, keys, step = allowed_symbols(encoder, encoder.vocabulary.size), row_keys(seed, len(rows)), 0
+    while going:
+        logits = jnp.asarray(np.stack([row[-1] for row in full_logits(model, encoder, rows)]))
+        may = jnp.asarray(allowed[[open_unit(encoder, row) for row in rows]])
+        drawn = draw(logits, may, step_keys(keys, jnp.full(len(rows), step, jnp.int32)), sampling).tolist()
+        for row in sorted(going):
+            if drawn[row] == encoder.vocabulary.eot:
+                going.remove(row)
+                continue
+            rows[row].append(drawn[row])
+            new[row].append(drawn[row])
+            if len(encoder.decode(new[row])) >= max_bytes:
+                going.remove(row)
+        step += 1
+    return [encoder.decode(symbols)[:max_bytes] for symbols in new]
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 0.9, "top_k": 40, "top_p": 0.95}])
-def test_same_as_uncached(make_small, full_logits, kind, settings):
+def test_same_as_uncached(make_small, full_logits, few, settings):
     """Every byte must be the one that the model without caches draws with the same keys."""
-    model, encoder = make_small(kind)
-    steps = 16
-    texts = generate(model, encoder, PROMPTS, max_bytes=steps, seed=7, chunk=CHUNK, **settings)
-    for row, (prompt, text) in enumerate(zip(PROMPTS, texts, strict=True)):
-        expected = by_full_forward(model, encoder, full_logits, prompt, row, steps, Sampling(**settings), 7)
-        if encoder.end_of_unit is None:
-            assert text == expected[:steps]
-        else:  # symbols without bytes are steps, too
-            assert text.startswith(expected) and len(expected) >= min(len(text), steps // 2)
+    model, encoder = make_small(few)
+    texts = generate(model, encoder, PROMPTS, max_bytes=12, seed=7, chunk=CHUNK, **settings)
+    assert texts == by_full_forward(model, encoder, full_logits, 12, Sampling(**settings), 7)
+    assert any(texts)
 
 
-def test_neighbours_and_seeds(make_small):
+def test_neighbours_and_seeds(make_small, few):
     """A prompt's text depends on the seed and its place, not on the other prompts."""
-    model, encoder = make_small("hat_v2")
-    settings = {"max_bytes": 12, "chunk": CHUNK}
+    model, encoder = make_small(few)
+    settings = {"max_bytes": 10, "chunk": CHUNK}
     texts = generate(model, encoder, PROMPTS, **settings)
-    others = generate(model, encoder, [PROMPTS[0], b"xyz" * 9, b"", b"q"], **settings)
+    others = generate(model, encoder, [PROMPTS[0], b"xyz" * 3, b"", b"q"], **settings)
     assert texts[0] == others[0]
     assert texts != generate(model, encoder, PROMPTS, seed=1, **settings)
     assert len(set(generate(model, encoder, [b"same"] * 4, **settings))) > 1
@@ -79,11 +81,22 @@ def test_stop_and_end_of_document(make_small):
         assert cut == (text[: min(found)] if found else text)
 
 
-def test_context(make_small):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("bytes", "7 symbols and with max_bytes=20 may grow to 27, but the context is 26"),
+        (
+            "hat_v1",
+            "8 symbols and with max_bytes=20 may grow to 48, but the context is 26",
+        ),  # a symbol behind each byte
+        ("learn_your_tokens", "8 symbols and with max_bytes=20 may grow to 132, but"),  # and three further slots
+    ],
+)
+def test_context(make_small, kind, message):
     """What might outgrow the context is refused beforehand, with the numbers; nothing is cut silently."""
-    model, encoder = make_small("hat_v1")
-    with pytest.raises(ContextError, match="8 symbols and with max_bytes=20 may grow to 48, but the context is 40"):
-        generate(model, encoder, [b"", b"ab cdef"[:6]], max_bytes=20, context=40)
+    model, encoder = make_small(kind)
+    with pytest.raises(ContextError, match=message):
+        generate(model, encoder, [b"", b"ab cde"], max_bytes=20, context=26)
 
 
 def test_nothing_to_do(make_small):
@@ -101,9 +114,11 @@ def test_diverged_model(make_small):
         generate(broken, encoder, [b"a", b"", b"", b""], max_bytes=3, chunk=CHUNK)
 
 
-def test_units_of_prompts(make_small):
-    """Under `end_symbol`, the units of a prompt are closed but for the last, which the model may go on with."""
-    _, encoder = make_small("hat_v1_in_bytes")
+@pytest.mark.parametrize("kind", ["hat_v1_in_bytes", "learn_your_tokens"])
+def test_units_of_prompts(make_small, kind):
+    """Under `end_symbol`, the units of a prompt are closed but for the last, which the model may go on with. Further
+    slots are no symbols: whoever reads the prompt adds them."""
+    _, encoder = make_small(kind)
     end, bos = encoder.end_of_unit, encoder.vocabulary.bos
     symbols = prompt_symbols(encoder, b"ab cde")
     assert symbols[0] == bos and symbols[-1] == ord("e") and symbols.count(end) == 1
@@ -111,23 +126,96 @@ def test_units_of_prompts(make_small):
     assert prompt_symbols(encoder, b"") == [bos]
 
 
+def test_fused_units_of_prompts(make_small):
+    """Under `fused`, a prompt's bytes say where units end; the last one is open, unless it can hold no more."""
+    _, encoder = make_small("bolmo")
+    fused = encoder.alphabet.fused
+    *_, before, last = prompt_symbols(encoder, b"x box")  # `x`, ` box`
+    assert (before, last) == (ord("o"), ord("x"))
+    assert prompt_symbols(encoder, b"x box")[1] == ord("x") + fused
+    assert encoder.decode(prompt_symbols(encoder, b"x box")) == b"x box"
+    _, encoder = make_small("hat_v2_fused")
+    assert prompt_symbols(encoder, b"x" * LONGEST)[-1] == ord("x") + fused
+    assert prompt_symbols(encoder, b"x" * (LONGEST - 1))[-1] == ord("x")
+
+
 def test_prompts_in_mid_character(make_small):
     """An alphabet that refuses what is not UTF-8 still takes a character whose rest the model is to write."""
     _, encoder = make_small("hat_v1_in_bytes")
     assert encoder.decode(prompt_symbols(encoder, "a🌝".encode()[:-2])) == "a🌝".encode()[:-2]
-    with pytest.raises(InvalidUtf8Error, match="prompt: not valid UTF-8 at byte 1"):
-        prompt_symbols(encoder, b"a\xff")
+    for wrong in (b"a\xff", b"a\xed\xa0"):  # the second would be the beginning of a surrogate
+        with pytest.raises(InvalidUtf8Error, match="prompt: not valid UTF-8 at byte 1"):
+            prompt_symbols(encoder, wrong)
+
+
+def test_beginnings_of_characters():
+    """Against Python's decoder: bytes are the beginning of a character if some continuation makes them one."""
+    rests = [b"", b"\x80", b"\xa0", b"\x80\x80", b"\xa0\x80", b"\x90\x80\x80", b"\x80\x80\x80"]
+
+    def completable(data):
+        for rest in rests[1:]:
+            try:
+                if len((data + rest).decode()) == 1:
+                    return True
+            except UnicodeDecodeError:
+                pass
+        return False
+
+    leads = [bytes([b]) for b in range(256)]
+    seconds = [bytes([b]) for b in (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC3, 0xF0, 0xFF)]
+    for lead in leads:
+        for data in (lead, *(lead + s for s in seconds), *(lead + s + t for s in seconds for t in seconds)):
+            longest = next((n for n in (3, 2, 1) if n <= len(data) and completable(data[-n:])), 0)
+            assert unfinished(data) == unfinished(b"\x9c\xe2a" + data) == longest, data
 
 
 def test_what_may_be_drawn(make_small):
-    """Specials but `eot` are never drawn, and under `end_symbol` units are neither empty nor too long."""
+    """Specials but `eot` are never drawn."""
     _, lagged = make_small("hat_v2")
     v = lagged.vocabulary
     allowed = allowed_symbols(lagged, 264)
     assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == [*range(256), v.eot]
+
+
+def test_what_may_be_drawn_behind_a_unit(make_small):
+    """Under `end_symbol`, units are neither empty nor too long, and the document ends between units."""
     _, closing = make_small("hat_v1_in_bytes")
     allowed = allowed_symbols(closing, 256)
     end, eot = closing.end_of_unit, closing.vocabulary.eot
     assert allowed[EMPTY_UNIT, [end, eot]].tolist() == [False, True]
     assert allowed[OPEN_UNIT, [end, eot]].tolist() == [True, False]
     assert np.flatnonzero(allowed[FULL_UNIT]).tolist() == [end]
+
+
+def test_what_may_be_drawn_with_an_end_of_unit(make_small):
+    """Under `fused`, each byte is there with and without an end of its unit, and the last of a full one only with."""
+    _, fused = make_small("bolmo")
+    V = fused.vocabulary.size
+    allowed, twice = allowed_symbols(fused, V), fused.alphabet.fused
+    both = [*range(256), *range(twice, twice + 256)]
+    assert np.flatnonzero(allowed[OPEN_UNIT]).tolist() == both
+    assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == sorted([*both, fused.vocabulary.eot])
+    assert np.flatnonzero(allowed[FULL_UNIT]).tolist() == both[256:]
+
+
+@pytest.mark.parametrize("kind", ["hat_v1", "bolmo"])
+def test_units_that_are_written_are_not_too_long(make_small, kind, monkeypatch):
+    """A unit beyond the splitter's longest is none that the model was trained on, whatever its prompt ended with."""
+    model, encoder = make_small(kind)
+    read = [[] for _ in range(4)]
+
+    class Recorded(Decoder):
+        def read(self, symbols):
+            for row, new in zip(read, symbols, strict=True):
+                row.extend(new)
+            super().read(symbols)
+
+    monkeypatch.setattr(stream, "Decoder", Recorded)
+    end = np.arange(encoder.vocabulary.size)
+    end = end == encoder.end_of_unit if kind == "hat_v1" else end >= encoder.alphabet.fused
+    unlikely = jnp.where(jnp.asarray(end), 99.0, 0.0)[None]
+    monkeypatch.setattr(stream, "draw", lambda logits, *rest: draw(logits - unlikely, *rest))
+    generate(model, encoder, [b"x" * LONGEST, b"x" * (LONGEST - 1), b"x", b""], max_bytes=16, chunk=CHUNK)
+    for symbols in read:
+        sizes = np.diff(np.append(0, np.flatnonzero(end[symbols]))) - (kind == "hat_v1")  # the end symbol is no byte
+        assert sizes.size and sizes.max() == LONGEST

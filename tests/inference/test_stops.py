@@ -50,6 +50,30 @@ def test_grouping_changes_nothing(data, stops, limit, cuts):
     assert grouped.ended == single.ended
 
 
+def agreeing(a, b):
+    """How many bytes two strings begin with in common."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+letters = st.binary(max_size=12).map(lambda b: bytes(x % 3 + 97 for x in b))
+stop_strings = st.lists(letters.filter(bool), max_size=3).filter(
+    lambda stops: not any(a in b[:-1] for a in stops for b in stops)  # `b` would never be the first to be complete
+)
+
+
+@given(letters, stop_strings, st.integers(1, 16), st.lists(st.integers(0, 12), max_size=4))
+def test_what_is_sure_stays_and_nothing_else(data, stops, limit, cuts):
+    """Bytes are sure if no way to go on takes them away. The ways that could are to complete a stop string."""
+    out, before = Text(limit, stops), 0
+    for a, b in itertools.pairwise([0, *sorted(cuts), 12]):
+        out.add(data[a:b])
+        ends = [text([out.data, stop[n:]], limit, stops).data for stop in stops for n in range(len(stop))]
+        ends = [out.data] if out.ended else [out.data, *ends]
+        assert out.sure == min(agreeing(end, out.data) for end in ends)
+        assert out.sure >= before
+        before = out.sure
+
+
 @pytest.mark.parametrize("stops", [b"\n", "\n", ["\n"]])
 def test_stops_of_a_wrong_type(stops):
     """A single string would be taken for a sequence of characters."""

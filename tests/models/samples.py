@@ -1,56 +1,144 @@
-"""Small models of every kind, and batches of real and random text for them."""
+"""Small models of every kind, from the config files, and batches of real and random text for them."""
+
+import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
 from lexitok import config as C
+from lexitok.config_files import load_config
 from lexitok.data.batch import Batch, pack_rows
-from lexitok.data.encoders import make_encoder
+from lexitok.data.encoders import make_encoder, needs_tokenizer, unit_tokens
 from lexitok.data.layout import Piece, make_piece
-from lexitok.models import MODELS
+from lexitok.models.build import model_maker
+from lexitok.text.vocabulary import Encoding, Vocabulary
 
-KINDS = ("bytes", "hat_v1", "hat_v2")
+CONFIGS = Path(__file__).parents[2] / "configs"
+LONGEST = 12  # bytes of a unit
+FAMILY = {  # every way in which byte-unit models differ
+    "hat_v1": "hat_v1",
+    "hat_v2": "hat_v2",
+    "hat_v2_end_symbol": "hat_v2:end_symbol",
+    "hat_v2_fused": "hat_v2:fused",
+    "hat_v2_revealed": "hat_v2:revealed",
+    "learn_your_tokens": "learn_your_tokens",
+    "spacebyte": "spacebyte",
+    "blt": "blt",
+    "blt_space": "blt:space",
+    "aunet": "aunet",
+    "aunet_three": "aunet:three",
+    "hnet": "hnet",
+    "hnet_two": "hnet:two",
+    "bolmo": "bolmo",
+}
+KINDS = ("bytes", *FAMILY)
 TEXT = "Pack my box, with Größe 🌝 and 12 jugs… 世界 naïve\n\tdef f(x): return x".encode()
 
 
+class Pairs:
+    """A tokenizer with a token for each byte and for a few longer strings, taken greedily."""
+
+    def __init__(self):
+        longer = (b"the ", b" a", b"in", b"er", b"\n\n", "ö".encode(), "世界".encode(), b"123", b"ack", b" box")
+        tokens = (b"", b"", b"", *(bytes([b]) for b in range(256)), *longer)
+        self.vocabulary = Vocabulary(tokens, frozenset((0, 1, 2)), bos=0, eot=1, pad=2)
+        self._ids = {token: i for i, token in enumerate(tokens) if token}
+
+    def encode(self, data: bytes) -> Encoding:
+        ids, at = [], 0
+        while at < len(data):
+            size = next(n for n in (6, 4, 3, 2, 1) if data[at : at + n] in self._ids and at + n <= len(data))
+            ids.append(self._ids[data[at : at + size]])
+            at += size
+        ids = np.array(ids, np.int32)
+        return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)
+
+    def to_bytes(self) -> bytes:
+        return b"pairs"
+
+
 def small_config(kind: str) -> ConfigDict:
-    """The default tree, shrunk, for one of `KINDS`."""
-    c = C.default_config()
-    c.text.max_unit_bytes = 12
-    backbone = C.transformer(D=16, L=2, H=2, K=1, N=8, F=24)
+    """The tree of one of `KINDS`, shrunk."""
     if kind == "bytes":
+        c = C.default_config()
         c.text.kind = "bytes"
         c.model = C.token_lm()
-        c.model.backbone = backbone
+        c.model.backbone = C.transformer(D=16, L=2, H=2, K=1, N=8, F=24)
         return c
+    name, _, variant = FAMILY[kind].partition(":")
+    c = load_config(f"{CONFIGS / name}.py:{variant}")
+    c.text.max_unit_bytes = LONGEST
+    c.data.symbols, c.data.units = 128, 64
     m = c.model
-    m.backbone = backbone
-    m.encoder = C.local(D=12, L=2, H=2, K=2, N=6, F=16, window=13)
-    m.decoder = C.local(D=12, L=2, H=2, K=2, N=6, F=16, window=13, final_norm="rms")
-    if kind == "hat_v1":
-        c.text.boundary = "end_symbol"
-        m.pool, m.unpool = "slot", "prefix"
-        m.encoder.scope = m.decoder.scope = "unit"
-    else:
-        m.backbone.final_norm = "none"
+    m.embedding.ngram_rows = 64
+    _shrink(m.stage, outer=True, opening=c.text.slots)
     return c
 
 
+def _shrink(c: ConfigDict, *, outer: bool, opening: int = 1) -> None:
+    D = 12 if outer else 16
+    for stack in (c.encoder, c.decoder):
+        _shrink_stack(stack, D)
+        if stack.scope == "unit":
+            stack.window = LONGEST + opening
+    c.cross.H = 2
+    c.router.capacity = 1.0  # no unit is passed over
+    if c.router.kind == "entropy":
+        c.router.longest = LONGEST
+        c.router.lm.backbone.update(D=8, L=1, H=2, K=2, N=4, F=12, window=9)
+    if c.backbone.kind == "stage":
+        _shrink(c.backbone, outer=False)
+    else:
+        _shrink_stack(c.backbone, 16)
+        c.backbone.update(L=2, K=2)
+
+
+def _shrink_stack(c: ConfigDict, D: int) -> None:
+    if c.kind == "chain":
+        c.D = D
+        for part in c.parts.values():
+            _shrink_stack(part, D)
+        return
+    c.update(D=D, L=min(c.L, 2), H=2, K=2, N=D // 2, F=2 * D, window=7 if c.window else 0)
+    if c.mixer == "mamba2":
+        c.update(N=4, state=6)
+
+
+@functools.cache
+def small(kind: str):
+    """A model of random parameters, and its encoder."""
+    return made(small_config(kind))
+
+
+def made(c: ConfigDict):
+    """The model of a config, with random parameters that make its predictions differ, and its encoder."""
+    encoder = make_encoder(c.text, Pairs() if needs_tokenizer(c.text) else None)
+    make = model_maker(c, encoder.vocabulary.size, unit_tokens(encoder))
+    # Drawn here and not by the model: to compile its initialisation takes longer than the tests.
+    rng = np.random.default_rng(0)
+
+    def fill(path, leaf):
+        name = jax.tree_util.keystr(path)
+        if "threshold" in name:
+            return jnp.asarray(5.2, leaf.dtype)
+        values = rng.normal(size=leaf.shape) * (0.1 if ".scale" in name else 0.35)
+        return jnp.asarray(values + 1.0 if ".scale" in name else values, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(fill, jax.eval_shape(make, nnx.Rngs(0))), encoder
+
+
 def small_model(kind: str):
-    """A model of random parameters for the alphabet `appended`."""
-    c = small_config(kind)
-    model = MODELS[c.model.kind](FrozenConfigDict(c.model), 260, dtype=jnp.float32, rngs=nnx.Rngs(0))
-    model.interface.head = nnx.Param(model.interface.head[...] * 10)  # so that predictions differ
-    return model
+    """The model of `small`."""
+    return small(kind)[0]
 
 
 def pieces(kind: str, *texts: bytes) -> list[Piece]:
     """Each text as one piece."""
-    encoder = make_encoder(small_config(kind).text)
-    documents = [encoder.encode(text) for text in texts]
+    documents = [small(kind)[1].encode(text) for text in texts]
     return [make_piece(d, 0, len(d)) for d in documents]
 
 

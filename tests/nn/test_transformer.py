@@ -7,8 +7,9 @@ import pytest
 from flax import nnx
 from ml_collections import FrozenConfigDict
 
-from lexitok.config import transformer
-from lexitok.nn.cache import KVCache
+from lexitok.config import chain, transformer
+from lexitok.nn.cache import NOWHERE
+from lexitok.nn.stacks import Chain, make_stack
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Places
 
@@ -57,7 +58,7 @@ def test_causality_by_gradient(name):
     np.testing.assert_array_equal(reach[:, 0] > 0, (s <= t) & same)
 
 
-@pytest.mark.parametrize(("name", "remat"), [("llama3", "full"), ("gemma3", "dots"), ("gemma3", "full")])
+@pytest.mark.parametrize(("name", "remat"), [("llama3", "full"), ("gemma2", "dots")])
 def test_remat_changes_nothing(name, remat):
     """What the backward pass recomputes is a question of memory only."""
     x, places = row()
@@ -82,21 +83,128 @@ def test_scan_equals_a_loop_over_layers(name):
     np.testing.assert_allclose(model(x, places), model.norm(expected), atol=1e-5)
 
 
+extend = jax.jit(Transformer.extend)
+
+
+def in_parts(model, x, places, cache, widths, pad):
+    """The outputs of reading a row part by part, each part filled up to `pad` positions that stand for nothing."""
+    outs, start = [], 0
+    for width in widths:
+        at = slice(start, start + width)
+        fill = ((0, 0), (0, pad - width))
+        part = Places(
+            jnp.pad(places.segments_BxS[:, at], fill, constant_values=NOWHERE),
+            jnp.pad(places.positions_BxS[:, at], fill),
+        )
+        out, cache = extend(model, jnp.pad(x[:, at], (*fill, (0, 0)), constant_values=7.0), part, cache)
+        outs.append(out[:, :width])
+        start += width
+    assert start == x.shape[1]
+    return jnp.concatenate(outs, 1)
+
+
+def one_document() -> tuple[jax.Array, Places]:
+    x = jax.random.normal(jax.random.key(1), (2, S, 16))
+    return x, Places(jnp.ones((2, S), jnp.int32), jnp.tile(jnp.arange(S)[None], (2, 1)))
+
+
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("chunk", [1, 7])
-def test_extend_equals_call(name, chunk):
+def test_extend_equals_call(name):
     """Reading a row piece by piece through the cache gives what reading it at once gives."""
-    model, (x, places) = make(name), row()
-    cache = KVCache.empty(model.c, 2, S, jnp.float32)
-    extend = jax.jit(Transformer.extend)
-    outs = []
-    for start in range(0, S, chunk):
-        at = slice(start, min(start + chunk, S))
-        part = Places(places.segments_BxS[:, at], places.positions_BxS[:, at])
-        slots = jnp.broadcast_to(jnp.arange(S)[None, at], part.segments_BxS.shape)
-        out, cache = extend(model, x[:, at], part, cache, slots)
+    model, (x, places) = make(name), one_document()
+    cache = model.empty(2, S, 7, None, jnp.float32)
+    parts = in_parts(model, x, places, cache, (7, 1, 3, 7, 1, 5), 7)
+    np.testing.assert_allclose(parts, jax.jit(Transformer.__call__)(model, x, places), atol=2e-5)
+
+
+def test_a_ring_holds_what_is_seen():
+    """A stack that looks back no further than a window keeps no more, and nothing is written over while it is seen."""
+    model, (x, places) = make("llama3", layer_kinds=("local",), window=5), one_document()
+    cache = model.empty(2, S, 7, None, jnp.float32)
+    assert cache.places.segments_BxS.shape == (2, 5 + 7 - 1)
+    parts = in_parts(model, x, places, cache, (7, 1, 3, 7, 1, 5), 7)
+    np.testing.assert_allclose(parts, model(x, places), atol=2e-5)
+    assert model.empty(2, 8, 7, None, jnp.float32).places.segments_BxS.shape == (2, 8)  # never more than there can be
+
+
+def test_units_of_a_known_length_need_a_short_ring():
+    """Where positions see only their own unit, `reach` says how long one is at most."""
+    model, (x, places) = make("qwen3"), one_document()
+    places = Places(places.positions_BxS // 4, places.positions_BxS)
+    cache = model.empty(2, S, 3, 4, jnp.float32)
+    assert cache.places.segments_BxS.shape == (2, 6)
+    np.testing.assert_allclose(in_parts(model, x, places, cache, (3,) * 8, 3), model(x, places), atol=2e-5)
+
+
+def chain_of(*parts) -> Chain:
+    return Chain(FrozenConfigDict(chain(*parts)), rngs=nnx.Rngs(0))
+
+
+def test_a_chain_is_its_stacks_one_after_another():
+    """Layers that are not alike, in one stack: at once and through the cache."""
+    small = {"D": 16, "L": 1, "H": 2, "K": 2, "N": 8, "F": 24}
+    parts = transformer(**small, final_norm="none"), transformer(**small, qk_norm="rms", feed_forward="plain")
+    model, (x, places) = chain_of(*parts), one_document()
+    expected = model.stacks[1](model.stacks[0](x, places), places)
+    np.testing.assert_allclose(jax.jit(Chain.__call__)(model, x, places), expected, atol=2e-5)
+    cache, read, outs = model.empty(2, S, 6, None, jnp.float32), jax.jit(Chain.extend), []
+    for start in range(0, S, 6):
+        part = jax.tree.map(lambda a, start=start: a[:, start : start + 6], places)
+        out, cache = read(model, x[:, start : start + 6], part, cache)
         outs.append(out)
-    np.testing.assert_allclose(jnp.concatenate(outs, 1), model(x, places), atol=2e-5)
+    np.testing.assert_allclose(jnp.concatenate(outs, 1), expected, atol=2e-5)
+    with pytest.raises(ValueError, match="takes nothing before its layers"):
+        model(x, places, (None, lambda _, x: x))
+
+
+def test_unknown_kinds_of_stack():
+    """A typing mistake in a config."""
+    c = transformer()
+    c.kind = "tower"
+    with pytest.raises(ValueError, match="'tower'; there are transformer, chain"):
+        make_stack(FrozenConfigDict(c), rngs=nnx.Rngs(0))
+
+
+def test_queries_and_keys_are_normed_over_all_heads():
+    """OLMo 2's norm sees all heads of a position at once: queries and keys of known size, before they are rotated."""
+    model = make("llama3", qk_norm="rms_all", K=2, L=1)
+    mixer = jax.tree.map(lambda a: a[0], model.layers).mixer
+    x = jax.random.normal(jax.random.key(2), (2, 3, 16))
+    zero = jnp.zeros((2, 3), jnp.int32)  # at position 0, nothing is rotated
+    q, k, _ = mixer.project(x, Places(zero, zero), "global")
+    for found, weights in ((q, mixer.wq), (k, mixer.wk)):
+        heads = np.einsum("BSD,DHN->BSHN", x, weights[...])
+        size = np.sqrt(np.mean(heads**2, axis=(2, 3), keepdims=True) + model.c.norm_eps)
+        np.testing.assert_allclose(found, heads / size, atol=1e-5)
+
+
+def test_a_block_by_hand():
+    """Layer norm before and after each sublayer, and two matrices with a gate on none: a few lines of numpy."""
+    changes = {"L": 1, "pre_norms": "layer", "post_norms": "layer", "feed_forward": "plain", "activation": "relu"}
+    model, (x, places) = make("llama3", **changes), one_document()
+    block = jax.tree.map(lambda a: a[0], model.layers)
+
+    def layer_norm(x):
+        centred = x - x.mean(-1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + model.c.norm_eps)
+
+    feed_forward = block.feed_forward
+    assert feed_forward.gate is None
+    y = np.asarray(x)
+    y = y + layer_norm(np.asarray(block.mixer(jnp.asarray(layer_norm(y)), places, "global")))
+    wide = np.maximum(layer_norm(y) @ np.asarray(feed_forward.up[...]), 0.0)
+    y = y + layer_norm(wide @ np.asarray(feed_forward.down[...]))
+    np.testing.assert_allclose(block(x, places, "global"), y, atol=1e-4)
+
+
+def test_a_block_without_a_feed_forward():
+    """Only its mixer is left, and there are no parameters for what is not there."""
+    model, (x, places) = make("llama3", L=1, feed_forward="none"), one_document()
+    block = jax.tree.map(lambda a: a[0], model.layers)
+    expected = x + block.mixer(block.mixer_norm(x), places, "global")
+    np.testing.assert_allclose(block(x, places, "global"), expected, atol=1e-6)
+    names = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(block)}
+    assert not any("feed_forward" in name for name in names)
 
 
 def test_grouped_queries_equal_repeated_keys():
@@ -104,10 +212,10 @@ def test_grouped_queries_equal_repeated_keys():
     few, (x, places) = make("llama3"), row()
     many = make("llama3", K=4)
     many.layers = make("llama3").layers
-    many.layers.attention.c = many.c
+    many.layers.mixer.c = many.c
     for name in ("wk", "wv"):
-        shared = getattr(few.layers.attention, name)[...]
-        setattr(many.layers.attention, name, nnx.Param(jnp.repeat(shared, 2, axis=2)))
+        shared = getattr(few.layers.mixer, name)[...]
+        setattr(many.layers.mixer, name, nnx.Param(jnp.repeat(shared, 2, axis=2)))
     np.testing.assert_allclose(many(x, places), few(x, places), atol=1e-5)
 
 
@@ -118,8 +226,11 @@ def test_grouped_queries_equal_repeated_keys():
         ({"remat": "some"}, "'some'.*none, dots, full"),
         ({"layer_kinds": ("global", "wide")}, "wide"),
         ({"layer_kinds": ("local",), "window": 0}, "window"),
-        ({"activation": "relu"}, "'relu'.*silu, gelu"),
-        ({"qk_norm": "layer"}, "'layer'"),
+        ({"activation": "tanh"}, "'tanh'.*silu, gelu, relu"),
+        ({"qk_norm": "all"}, "'all'; there are rms, layer, none"),
+        ({"pre_norms": "batch"}, "unknown pre_norms 'batch'; there are rms, layer, none"),
+        ({"feed_forward": "two"}, "'two'; there are gated, plain, none"),
+        ({"mixer": "pool"}, "'pool'; there are attention, mamba2, mlstm"),
     ],
 )
 def test_settings_that_do_not_exist_are_named(changes, message):

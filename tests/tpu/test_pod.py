@@ -11,7 +11,8 @@ from lexitok.training.setup import make_setup
 from lexitok.training.state import TrainState
 
 SMALL = {
-    "hat": ["model.backbone.D=256", "model.backbone.L=2", "model.encoder.L=1", "model.decoder.L=1"],
+    "hat_v2": [f"model.stage.{k}" for k in ("backbone.D=256", "backbone.L=2", "encoder.L=1", "decoder.L=1")],
+    "hnet": [f"model.stage.{k}" for k in ("backbone.D=256", "backbone.L=2", "encoder.L=1", "decoder.L=1")],
     "bytes": ["model.backbone.D=256", "model.backbone.L=2"],
 }
 
@@ -29,7 +30,8 @@ def nbytes(state: TrainState) -> int:
 @pytest.mark.parametrize(
     ("name", "mesh"),
     [
-        ("hat", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
+        ("hat_v2", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
+        pytest.param("hnet", ("mesh.data=2", "mesh.fsdp=4", "mesh.tensor=2"), marks=pytest.mark.slow),
         ("bytes", ("mesh.data=1", "mesh.fsdp=16")),
     ],
 )

@@ -1,6 +1,7 @@
 """Whole runs: a killed one resumes to the same numbers, and what it writes is what readers expect."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,18 +13,19 @@ import numpy as np
 import pytest
 
 from lexitok.config_files import load_config, override
+from lexitok.evals import read_documents
 from lexitok.training.loop import train
 from lexitok.training.metrics import NonFiniteError, read_metrics
 
 SMALL = [
-    "model.backbone.D=16",
-    "model.backbone.L=1",
-    "model.backbone.H=2",
-    "model.backbone.K=2",
-    "model.backbone.N=8",
-    "model.backbone.F=16",
+    "model.stage.backbone.D=16",
+    "model.stage.backbone.L=1",
+    "model.stage.backbone.H=2",
+    "model.stage.backbone.K=2",
+    "model.stage.backbone.N=8",
+    "model.stage.backbone.F=16",
     *(
-        f"model.{s}.{k}"
+        f"model.stage.{s}.{k}"
         for s in ("encoder", "decoder")
         for k in ("D=8", "L=1", "H=2", "K=2", "N=4", "F=8", "window=16")
     ),
@@ -123,6 +125,10 @@ def test_a_run_scores_every_byte_and_learns(text, tmp_path):
     assert result["fraction_scored"] == 1
     assert {row["step"] for row in rows if "eval/bpb" in row} == {7, 14}
     assert json.loads((tmp_path / "result.json").read_text()) == result
+    documents = read_documents(tmp_path / "documents.jsonl")
+    assert documents.bytes.sum() == result["bytes"] and 1 < result["bytes_per_unit"] < 15
+    assert documents.nats.sum() / math.log(2) / result["bytes"] == pytest.approx(result["bpb"])
+    assert result["train_flops"] > 14 * 3 * 2 * 8 * 128 * 8 * 256  # the read-out alone
     assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()) == [10, 14]
 
 
@@ -154,7 +160,7 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
 )
 def test_what_a_user_mistypes_is_said_in_one_line(arguments, message, tmp_path):
     """No traceback for a mistake that the user can mend: one line that names it, and exit code 2."""
-    done = script("train", "--config=configs/hat.py:cpu", f"--workdir={tmp_path}", *arguments)
+    done = script("train", "--config=configs/hat_v2.py:cpu", f"--workdir={tmp_path}", *arguments)
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 2 and len(lines) == 1 and message in lines[0], done.stderr[-2000:]
     assert "Traceback" not in done.stderr

@@ -77,8 +77,8 @@ class Odd(str):
 @pytest.mark.parametrize(
     ("name", "ndim", "expected"),
     [
-        ("backbone.layers.attention.wq", 4, True),
-        ("backbone.layers.attention_norm.scale", 2, False),  # a stack of vectors is no matrix
+        ("backbone.layers.mixer.wq", 4, True),
+        ("backbone.layers.mixer_norm.scale", 2, False),  # a stack of vectors is no matrix
         ("backbone.norm.scale", 1, False),
         ("pool.latent", 1, False),
         ("pool.latent", 2, False),  # nor are several latent vectors
@@ -98,8 +98,8 @@ def test_decays(name, ndim, expected):
 @pytest.mark.parametrize(
     ("name", "ndim", "expected"),
     [
-        ("layers.attention.wq", 4, MuonDimensionNumbers(1, (2, 3))),
-        ("layers.attention.wo", 4, MuonDimensionNumbers((1, 2), 3)),
+        ("layers.mixer.wq", 4, MuonDimensionNumbers(1, (2, 3))),
+        ("layers.mixer.wo", 4, MuonDimensionNumbers((1, 2), 3)),
         ("layers.up", 3, MuonDimensionNumbers(1, 2)),
         ("pool.wk", 3, MuonDimensionNumbers(0, (1, 2))),
         ("project.project", 2, MuonDimensionNumbers(0, 1)),
@@ -176,6 +176,22 @@ def test_clipping():
     c = {"b1": 0.0, "b2": 0.0, "eps": 1e6, "weight_decay": 0.0}
     clipped, free = (one_update(config(**c, clip=clip), params, grads)["w"] for clip in (1.0, 0.0))
     np.testing.assert_allclose(free, 100 * clipped, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_frozen_stays(name):
+    """A model that was trained before is asked, not trained: no gradient, moment or decay moves it, nor does its
+    gradient take part in the clipping of the others'."""
+    params = {
+        "router": {"frozen_lm": {"up": jnp.ones((4, 4))}, "frozen_threshold": jnp.ones(())},
+        "up": jnp.ones((4, 4)),
+    }
+    grads = jax.tree.map(lambda x: 7.0 * x, params)
+    c = config(name, weight_decay=0.5, eps=1.0)
+    updates = one_update(c, params, grads)
+    assert all((x == 0).all() for x in jax.tree.leaves(updates["router"]))
+    np.testing.assert_allclose(updates["up"], one_update(c, {"up": params["up"]}, {"up": grads["up"]})["up"])
+    assert np.abs(updates["up"]).min() > 0
 
 
 def test_exponential_average():

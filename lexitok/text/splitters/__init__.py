@@ -6,6 +6,7 @@ A new rule is a file with a class (`engine.CharacterRule` or `engine.ByteRule`) 
 from collections.abc import Callable
 
 from lexitok.text.segmentation import Splitter
+from lexitok.text.splitters.aunet import AunetWords
 from lexitok.text.splitters.digits import SCHEMES
 from lexitok.text.splitters.engine import byte_splitter, character_splitter
 from lexitok.text.splitters.simple_rules import Spacelike, Stride, Whitespace
@@ -16,6 +17,9 @@ SPLITTERS: dict[str, Callable[[int, int, str], Splitter]] = {  # (max_unit_bytes
     "unicode_words": lambda limit, stride, digits: character_splitter(UnicodeWords(), digits, limit),
     "spacelike": lambda limit, stride, digits: byte_splitter(Spacelike(), digits, limit),
     "stride": lambda limit, stride, digits: byte_splitter(Stride(stride), digits, limit),
+    "aunet_words": lambda limit, stride, digits: character_splitter(
+        AunetWords() if digits == "free" else AunetWords(longest_number=0), digits, limit
+    ),
 }
 
 
@@ -24,8 +28,8 @@ def make_splitter(name: str, *, max_unit_bytes: int = 64, stride: int = 8, digit
 
     Args:
       name: a key of `SPLITTERS`.
-      max_unit_bytes: longer units are cut greedily: `whitespace` and `unicode_words` cut between characters wherever
-        one ends in time, `spacelike` and `stride`, which know bytes only, at the byte.
+      max_unit_bytes: longer units are cut greedily: `spacelike` and `stride`, which know bytes only, cut at the byte,
+        the others between characters wherever one ends in time.
       stride: bytes of a unit of `stride`; the others do not read it.
       digits: how runs of digits are cut, one of `digits.SCHEMES`.
 

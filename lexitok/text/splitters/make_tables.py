@@ -36,10 +36,9 @@ def properties_of_code_points(ucd: Path) -> list[tuple[str, ...]]:
         for code in codes:
             word_break[code] = "Extend" if value == "Format" else value
     for codes, value in read_ranges(ucd / "extracted/DerivedGeneralCategory.txt"):
-        name = "P" if value.startswith("P") else value
-        if name in ("P", "Ll", "Lu", "Nd"):
-            for code in codes:
-                properties[code].add(name)
+        names = {value, value[0]} & {"L", "Ll", "Lu", "N", "Nd", "P"}
+        for code in codes if names else ():
+            properties[code] |= names
     for file, name in (("PropList.txt", "White_Space"), ("emoji/emoji-data.txt", "Extended_Pictographic")):
         for codes, value in read_ranges(ucd / file):
             if value == name:

@@ -1,7 +1,7 @@
 """The Unicode properties that the splitters need, as one small class number per code point.
 
 Two code points are in one class if they have the same Word_Break value and agree in every other property that a
-splitter asks for. There are about 32 classes, so a pair of neighbours is an index into a small table. The data is
+splitter asks for. There are about 40 classes, so a pair of neighbours is an index into a small table. The data is
 `lexitok/text/data/word_properties.txt`, made by `make_tables.py`; the interpreter's own `unicodedata` is not used,
 because its Unicode version changes with the interpreter and it lacks Word_Break.
 """
@@ -27,8 +27,8 @@ class CharacterClass:
 
     Attributes:
       word_break: the Word_Break value; Format is merged into Extend, which no rule tells apart.
-      properties: those of `Ll`, `Lu`, `Nd`, `P` (general category), `White_Space`, `Extended_Pictographic` that hold,
-        sorted; and `Space` for U+0020.
+      properties: those of `L`, `Ll`, `Lu`, `N`, `Nd`, `P` (general category), `White_Space`, `Extended_Pictographic`
+        that hold, sorted; and `Space` for U+0020.
     """
 
     word_break: str

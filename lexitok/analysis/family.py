@@ -1,0 +1,106 @@
+"""Many arms on one text: a sweep of learning rates for each, a longer run with the best, and what is measured of it."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+from ml_collections import ConfigDict
+
+from lexitok.analysis.decode_speed import decode_speed
+from lexitok.analysis.equal_flops import cost
+from lexitok.analysis.evaluating import probe_run
+from lexitok.analysis.load import load_model, validation_documents
+from lexitok.analysis.runs import Run, read_run
+from lexitok.training.loop import train
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What every arm goes through.
+
+    Attributes:
+      out: folder; an arm's runs are in a folder of its name.
+      sweep_bytes: raw bytes of each run of the sweep.
+      bytes: raw bytes of each longer run.
+      rates: learning rates that are tried; with a single one, nothing is swept.
+      seeds: how many longer runs.
+      probe_bytes: of validation documents, for the robustness probe.
+    """
+
+    out: Path
+    sweep_bytes: int
+    bytes: int
+    rates: tuple[float, ...]
+    seeds: int
+    probe_bytes: int
+
+
+def run_arm(make_config: Callable[[], ConfigDict], arm: str, plan: Plan) -> list[Run]:
+    """Runs an arm; what is there already is not done again.
+
+    Args:
+      make_config: its config.
+      arm: its name.
+      plan: what to do.
+
+    Returns:
+      The longer runs, with `decode_bytes_per_second` and `robustness` in their results.
+    """
+    bytes_per_step = cost(make_config()).bytes_per_step
+    folder = plan.out / arm
+    rate = plan.rates[0]
+    if len(plan.rates) > 1:
+        swept = {
+            lr: _run(make_config(), folder / f"rate_{lr:g}", plan.sweep_bytes / bytes_per_step, lr, 0)
+            for lr in plan.rates
+        }
+        rate = min(swept, key=lambda lr: swept[lr].result["bpb"])
+        log.info("%s: best rate %g of %s", arm, rate, {lr: round(r.result["bpb"], 4) for lr, r in swept.items()})
+    runs = []
+    for seed in range(plan.seeds):
+        where = folder / f"seed_{seed}"
+        run = _run(make_config(), where, plan.bytes / bytes_per_step, rate, seed)
+        if "robustness" not in run.result:
+            run.add_result("robustness", probe_run(run, max_bytes=plan.probe_bytes))
+        if "decode_bytes_per_second" not in run.result:
+            run.add_result("decode_bytes_per_second", _decode_speed(run))
+        runs.append(read_run(where))
+        jax.clear_caches()
+    return runs
+
+
+def best_rate(folder: Path) -> float:
+    """The rate that an arm's longer runs were made with."""
+    return read_run(next(iter(sorted(folder.glob("seed_*"))))).config.optimizer.lr
+
+
+def _run(config: ConfigDict, workdir: Path, steps: float, rate: float, seed: int) -> Run:
+    if not (workdir / "result.json").exists():
+        config.train.steps = max(2, round(steps))
+        config.train.checkpoint_every = config.train.eval_every = config.train.steps
+        config.optimizer.lr, config.seed = rate, seed
+        train(config, workdir)
+        jax.clear_caches()
+    return read_run(workdir)
+
+
+def _decode_speed(run: Run) -> float:
+    model, encoder = load_model(run)
+    text = max(validation_documents(run), key=len)
+    return decode_speed(model, encoder, text).cached
+
+
+def arms_of(arms: dict[str, str], chosen: Sequence[str]) -> list[str]:
+    """The arms that are named, or all.
+
+    Raises:
+      ValueError: there is no such arm; lists those that there are.
+    """
+    for name in chosen:
+        if name not in arms:
+            raise ValueError(f"there is no arm '{name}'; there are {', '.join(arms)}")
+    return list(chosen) or list(arms)

@@ -1,0 +1,119 @@
+"""`stream`: prompts in, texts out piece by piece, as they are written."""
+
+from collections.abc import Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lexitok.data.encoders import Encoder
+from lexitok.inference.allowed import allowed_symbols, kind_of
+from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.prompts import prompt_symbols, unfinished
+from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
+from lexitok.inference.stops import Text
+from lexitok.models import ByteUnitLM, TokenLM
+
+
+def stream(
+    model: TokenLM | ByteUnitLM,
+    encoder: Encoder,
+    prompts: Sequence[bytes],
+    *,
+    max_bytes: int,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    stop: Sequence[bytes] = (),
+    seed: int = 0,
+    context: int | None = None,
+    chunk: int = 64,
+) -> Iterator[tuple[int, bytes]]:
+    """Goes on with each prompt as `generate` does, and gives out new bytes as soon as they are sure.
+
+    A piece has whole UTF-8 characters only (if a prompt ends inside of one, the first piece begins with its rest),
+    and never what may turn out to be the beginning of a stop string. Bytes that cannot become a character are passed on
+    as they are, as soon as that is sure; what is left when a text ends is given out then.
+
+    Args: as those of `generate`.
+
+    Returns:
+      The number of a prompt and new bytes of its text, again and again. Nothing is computed before the first is asked
+      for.
+
+    Raises: what `generate` raises; `FloatingPointError` where the texts are asked for, all else at once.
+    """
+    sampling = Sampling(temperature, top_k, top_p)
+    texts = [Outgoing(Text(max_bytes, stop), prompt) for prompt in prompts]
+    read = [prompt_symbols(encoder, prompt, f"prompt {i}") for i, prompt in enumerate(prompts)]
+    if not read or max_bytes == 0:
+        return iter(())
+    needed = _needed(encoder, read, max_bytes, context)
+    return _write(Decoder(model, encoder, len(read), needed, chunk), encoder, read, texts, sampling, seed)
+
+
+class Outgoing:
+    """A text on its way out: hands over, once each, the bytes that are sure and make whole characters.
+
+    Attributes:
+      text: the text, see `Text`.
+    """
+
+    def __init__(self, text: Text, prompt: bytes = b""):
+        self.text = text
+        self._begun = prompt[len(prompt) - unfinished(prompt) :]  # a character that the text goes on with
+        self._given = 0
+
+    def take(self) -> bytes:
+        """What has become sure since this was last called."""
+        data, end = self.text.data, self.text.sure
+        if not self.text.ended:
+            end -= unfinished((self._begun + data[max(0, end - 3) : end])[-3:])
+        start, self._given = self._given, max(self._given, end)
+        return data[start : self._given]
+
+
+def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: int | None) -> int:
+    # Each symbol that is drawn has a byte, but for those that close units, which have one byte before them at least.
+    slots = 0 if encoder.end_of_unit is None else encoder.slots  # type: ignore[attr-defined]
+    longest = max(map(len, read))
+    needed = longest * max(1, slots) + max_bytes * (1 + slots)
+    if context is not None and needed > context:
+        raise ContextError(
+            f"the longest prompt has {longest} symbols and with max_bytes={max_bytes} may grow to {needed}, but the "
+            f"context is {context}; shorten the prompt or lower max_bytes"
+        )
+    return needed
+
+
+def _write(
+    decoder: Decoder, encoder: Encoder, read: list[list[int]], texts: list[Outgoing], sampling: Sampling, seed: int
+) -> Iterator[tuple[int, bytes]]:
+    allowed = jnp.asarray(allowed_symbols(encoder, decoder.logits_BxV.shape[1]))
+    keys_B = row_keys(seed, len(read))
+    step = 0
+    while not all(out.text.ended for out in texts):
+        decoder.read(read)
+        kinds = np.array([kind_of(row, encoder) for row in decoder.rows], np.int32)
+        steps, kinds = jax.device_put((np.full(len(read), step, np.int32), kinds))
+        drawn = draw(decoder.logits_BxV, allowed[kinds], step_keys(keys_B, steps), sampling)
+        symbols = jax.device_get(drawn).tolist()  # the only thing that comes back from the device
+        for row, (symbol, out) in enumerate(zip(symbols, texts, strict=True)):
+            if not out.text.ended:
+                _add(out.text, symbol, encoder, row, decoder)
+                if new := out.take():
+                    yield row, new
+        read = [[] if out.text.ended else [symbol] for symbol, out in zip(symbols, texts, strict=True)]
+        step += 1
+
+
+def _add(text: Text, symbol: int, encoder: Encoder, row: int, decoder: Decoder) -> None:
+    if symbol == NOT_FINITE:
+        raise FloatingPointError(
+            f"row {row}: the model's logits after {decoder.rows[row].length} symbols are not finite; are its "
+            "parameters those of a run that diverged?"
+        )
+    if symbol == encoder.vocabulary.eot:
+        text.end()
+    else:
+        text.add(encoder.vocabulary.token_bytes[symbol])
