@@ -128,7 +128,6 @@ class Encoding:
 
 
 @runtime_checkable
-@runtime_checkable
 class Tokenizer(Protocol):
     """Bytes to tokens."""
 

@@ -226,13 +226,18 @@ def test_entropies_are_those_of_the_predictions():
     router = entropy_router()
     router.frozen_lm.interface.head[...] *= 30.0
     symbols = jnp.asarray(RNG.integers(0, 12, (3, 9)), jnp.int32)
-    found = jax.jit(lambda router: router.entropies(symbols, ROWS_OF))(router)
-    lm = router.frozen_lm
-    logits = lm.interface.logits(lm.backbone(lm.interface.embed(symbols, jnp.float32), ROWS_OF))
-    p = np.asarray(jax.nn.softmax(logits), np.float64)
+
+    @jax.jit
+    def run(router):
+        lm = router.frozen_lm
+        logits = lm.interface.logits(lm.backbone(lm.interface.embed(symbols, jnp.float32), ROWS_OF))
+        grads = jax.grad(lambda router: router.entropies(symbols, ROWS_OF).sum())(router)
+        return router.entropies(symbols, ROWS_OF), jax.nn.softmax(logits), grads
+
+    found, p, grads = run(router)
+    p = np.asarray(p, np.float64)
     np.testing.assert_allclose(found, -(p * np.log(p)).sum(-1), rtol=1e-4)
     assert np.std(found) > 0.05
-    grads = jax.grad(lambda router: router.entropies(symbols, ROWS_OF).sum())(router)
     assert all((g == 0).all() for g in jax.tree.leaves(grads))
 
 
