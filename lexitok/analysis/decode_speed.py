@@ -47,11 +47,11 @@ def decode_speed(
 
     Args:
       model, encoder: as for `generate`.
-      text: bytes, `rows + prompt + write` at least; each row begins one byte further on.
+      text: bytes, `rows + prompt + 2 * write` at least; each row begins one byte further on.
       rows: texts that are written at once.
       prompt: bytes that are read before, in chunks; not timed.
       write: bytes that are written and timed, after as many again that warm up what is compiled.
-      uncached: bytes to time without caches; 0: none.
+      uncached: symbols to time without caches; 0: none.
 
     Raises:
       ValueError: the text is too short.
@@ -61,7 +61,7 @@ def decode_speed(
         raise ValueError(f"the text has {len(text)} bytes, and {needed} are needed")
     symbols = [_symbols(encoder, text[row : row + prompt + 2 * write]) for row in range(rows)]
     cached = _cached(model, encoder, symbols, prompt)
-    without = _uncached(model, encoder, symbols, prompt, uncached) if uncached else None
+    without = _uncached(model, encoder, symbols, uncached) if uncached else None
     return DecodeSpeed(rows, cached, without)
 
 
@@ -92,7 +92,7 @@ def _cached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], prompt: 
     return written / (time.perf_counter() - began)
 
 
-def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], prompt: int, count: int) -> float:
+def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], count: int) -> float:
     """A forward pass over all that is there for each symbol, in rows of one length, as long as the cached ones."""
     lengths = encoder.vocabulary.lengths
     document = encoder.encode(encoder.decode(symbols[0]))
@@ -108,7 +108,6 @@ def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], prompt
         np.asarray(forward(model, batch))
     seconds = time.perf_counter() - began
     each = float(np.mean(lengths[symbols[0][1:]]))  # bytes of a symbol
-    del prompt
     return count * each * len(symbols) / seconds
 
 

@@ -212,6 +212,11 @@ def _check(c: ConfigDict) -> None:
             raise ValueError(f"unknown {name} '{value}'; there are {', '.join(known)}")
     if width(c.encoder) != width(c.decoder):
         raise ValueError(f"encoder and decoder need one width, got {width(c.encoder)} and {width(c.decoder)}")
+    if c.backbone.kind == "stage" and c.backbone.router.kind not in ("cosine", "stride"):
+        raise ValueError(
+            f"a backbone that is a stage needs a router that finds units of units, cosine or stride, not "
+            f"'{c.backbone.router.kind}'"
+        )
     if c.pool == "slot" and c.encoder.scope != "unit":
         raise ValueError("pool 'slot' needs encoder.scope 'unit': its bidirectional encoder must not leave the unit")
     if c.slots < 1 or (c.slots > 1 and (c.pool, c.unpool) != ("slot", "prefix")):

@@ -6,14 +6,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.nn.layers import normal
-from lexitok.ops.attention import Places
+from lexitok.nn.recurrent import Recurrent, State
 from lexitok.ops.linear_recurrence import linear_recurrence
-
-State = dict[str, Array]
 
 
 class ShortConv(nnx.Module):
@@ -43,7 +41,7 @@ class ShortConv(nnx.Module):
         return y
 
 
-class Mamba2(nnx.Module):
+class Mamba2(Recurrent):
     """A state space layer with a scalar decay a head, its inputs convolved, its outputs gated and normed.
 
     Heads are as wide as `c.N` and as many as fill `c.expand * c.D`; the memory of each is `c.state` times as wide. In
@@ -78,24 +76,6 @@ class Mamba2(nnx.Module):
             "k": jnp.zeros((rows, c.conv - 1, c.groups, c.state), dtype),
             "v": jnp.zeros((rows, c.conv - 1, H, c.N), dtype),
         }
-
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places) -> Float[Array, "B S D"]:
-        """The layer over packed rows; memory and convolutions start afresh wherever the segment changes."""
-        starts_BxS = jnp.diff(places.segments_BxS, prepend=places.segments_BxS[:, :1] - 1) != 0
-        state = self.empty(self.c, len(x_BxSxD), x_BxSxD.dtype)
-        return self._run(x_BxSxD, starts_BxS, jnp.ones_like(starts_BxS), state)[0]
-
-    def extend(
-        self, x_BxTxD: Float[Array, "B T D"], live_BxT: Bool[Array, "B T"], state: State
-    ) -> tuple[Float[Array, "B T D"], State]:
-        """As a call on new positions behind those in the state.
-
-        Args:
-          x_BxTxD: new positions.
-          live_BxT: which of them stand for something; they come first in each row. The others leave the state as it is.
-          state: what came before.
-        """
-        return self._run(x_BxTxD, jnp.zeros_like(live_BxT), live_BxT, state)
 
     def _run(self, x_BxSxD: Array, starts_BxS: Array, live_BxS: Array, state: State) -> tuple[Array, State]:
         runs_BxS = jnp.cumsum(starts_BxS.astype(jnp.int32), axis=1)

@@ -6,18 +6,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.nn.layers import normal
-from lexitok.ops.attention import Places
+from lexitok.nn.recurrent import Recurrent, State
 from lexitok.ops.linear_recurrence import linear_recurrence
 
-State = dict[str, Array]
 GATE_SOFTCAP_MAX = 20.0  # squares of what is read, in the norm, stay below the largest float32 for any row length
 
 
-class MLSTM(nnx.Module):
+class MLSTM(Recurrent):
     """A matrix memory a head with an exponential input gate and a sigmoid forget gate, read, normed and gated.
 
     With soft-capped gates nothing needs to be divided by a running maximum, as the published kernels do: an input gate
@@ -50,24 +49,6 @@ class MLSTM(nnx.Module):
         del dtype  # the memory is float32
         N, P = _widths(c)
         return {"memory": jnp.zeros((rows, c.H, N, P + 1), jnp.float32)}
-
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places) -> Float[Array, "B S D"]:
-        """The layer over packed rows; the memory starts afresh wherever the segment changes."""
-        starts_BxS = jnp.diff(places.segments_BxS, prepend=places.segments_BxS[:, :1] - 1) != 0
-        state = self.empty(self.c, len(x_BxSxD), x_BxSxD.dtype)
-        return self._run(x_BxSxD, starts_BxS, jnp.ones_like(starts_BxS), state)[0]
-
-    def extend(
-        self, x_BxTxD: Float[Array, "B T D"], live_BxT: Bool[Array, "B T"], state: State
-    ) -> tuple[Float[Array, "B T D"], State]:
-        """As a call on new positions behind those in the state.
-
-        Args:
-          x_BxTxD: new positions.
-          live_BxT: which of them stand for something; they come first in each row. The others leave the state as it is.
-          state: what came before.
-        """
-        return self._run(x_BxTxD, jnp.zeros_like(live_BxT), live_BxT, state)
 
     def _run(self, x_BxSxD: Array, starts_BxS: Array, live_BxS: Array, state: State) -> tuple[Array, State]:
         cap, live_BxSx1 = self.c.gate_softcap, live_BxS[:, :, None]

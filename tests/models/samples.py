@@ -123,8 +123,8 @@ def made(c: ConfigDict):
 
     def fill(path, leaf):
         name = jax.tree_util.keystr(path)
-        if "threshold" in name:
-            return jnp.asarray(5.2, leaf.dtype)
+        if "threshold" in name:  # about a third of the positions are above it
+            return jnp.asarray(5.12, leaf.dtype)
         values = rng.normal(size=leaf.shape) * (0.1 if ".scale" in name else 0.35)
         return jnp.asarray(values + 1.0 if ".scale" in name else values, leaf.dtype)
 
