@@ -21,6 +21,7 @@ TOP_K = flags.DEFINE_integer("top_k", 0, "Only the k most likely symbols; 0: all
 TOP_P = flags.DEFINE_float("top_p", 1.0, "Only the most likely symbols that together have this probability.")
 STOP = flags.DEFINE_multi_string("stop", [], "Text that ends the output; may be given several times.")
 SEED = flags.DEFINE_integer("seed", 0, "Of the random choices.")
+PROMPT_UNITS = flags.DEFINE_enum("prompt_units", "splitter", ["splitter", "router"], "Who finds the units of a prompt.")
 
 STREAM = flags.DEFINE_bool("stream", False, "Write the text of the one prompt as it comes.")
 
@@ -40,6 +41,7 @@ def main() -> None:
         "top_p": TOP_P.value,
         "stop": [stop.encode() for stop in STOP.value],
         "seed": SEED.value,
+        "prompt_units": PROMPT_UNITS.value,
     }
     out = sys.stdout.buffer
     if STREAM.value:

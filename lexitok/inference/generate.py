@@ -20,6 +20,7 @@ def generate(
     seed: int = 0,
     context: int | None = None,
     chunk: int = 64,
+    prompt_units: str = "splitter",
 ) -> list[bytes]:
     """Goes on with each prompt, until a stop string, the end of the document, or `max_bytes`.
 
@@ -33,6 +34,8 @@ def generate(
       seed: of the random choices. What a prompt gets depends on its place in the batch, not on the other prompts.
       context: symbols that the model can read, for instance the length that it was trained on; None: what is needed.
       chunk: symbols of a prompt that are read at once: more are faster, and take more memory.
+      prompt_units: who says where the units of a prompt end: `splitter`, or `router`, for a model that has learned it
+        (Bolmo, whose router looks one byte ahead); the tokenizer whose tokens it was taught is not needed then.
 
     Returns:
       The new bytes for each prompt, without the prompt.
@@ -56,6 +59,7 @@ def generate(
         seed=seed,
         context=context,
         chunk=chunk,
+        prompt_units=prompt_units,
     )
     for row, new in pieces:
         texts[row] += new

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int
 
 from lexitok.data.encoders import Encoder
 from lexitok.data.unit_streams import longest_ends
-from lexitok.models import ByteUnitLM
+from lexitok.models import ByteUnitLM, TokenLM
 from lexitok.models.lookback import Lookback
 from lexitok.models.routers import DistilledRouter
 from lexitok.ops.attention import Places
@@ -15,7 +15,7 @@ from lexitok.ops.attention import Places
 ROOM = 128  # prompts are read in rows whose length is a multiple of it
 
 
-def predicted_ends(model: ByteUnitLM, encoder: Encoder, data: bytes) -> np.ndarray:
+def predicted_ends(model: TokenLM | ByteUnitLM, encoder: Encoder, data: bytes) -> np.ndarray:
     """Bool `[n]`: the bytes with which units end, by the model's router, which looks one byte ahead.
 
     Of the last byte it says nothing: its unit is open. Longer units than the splitter allows are cut.

@@ -14,11 +14,19 @@ _BEGINNING = re.compile(
 )
 
 
-def prompt_symbols(encoder: Encoder, prompt: bytes, source: str = "prompt") -> list[int]:
+def prompt_symbols(
+    encoder: Encoder, prompt: bytes, source: str = "prompt", found: np.ndarray | None = None
+) -> list[int]:
     """`bos` and the symbols of the prompt, which may end anywhere: in mid-word, in the middle of a character.
 
     Where symbols say where units end, the prompt's units are closed, but not the last one, which the model goes on with
     (unless the splitter already knows it to be complete, or it has no room for more).
+
+    Args:
+      encoder: of the symbols that the model was trained on.
+      prompt: bytes.
+      source: what errors call the prompt.
+      found: bool `[len(prompt)]`, the bytes with which units end (`predicted_ends`); None: those of the splitter.
 
     Raises:
       InvalidUtf8Error: the alphabet is `in_bytes`, and the prompt is not valid UTF-8 (it may break off inside of a
@@ -30,16 +38,21 @@ def prompt_symbols(encoder: Encoder, prompt: bytes, source: str = "prompt") -> l
     encoder.encode(prompt[: len(prompt) - unfinished(prompt)], source)  # raises what there is to raise
     symbols = np.frombuffer(prompt, np.uint8).astype(np.int32)
     if encoder.boundary in ("end_symbol", "fused") and len(prompt):
-        symbols = _with_ends(encoder, prompt, symbols)
+        ends = _splitter_ends(encoder, prompt) if found is None else np.flatnonzero(found) + 1
+        symbols = _with_ends(encoder, ends, symbols)
     return [vocabulary.bos, *symbols.tolist()]
 
 
-def _with_ends(encoder: Encoder, prompt: bytes, symbols: np.ndarray) -> np.ndarray:
+def _splitter_ends(encoder: Encoder, prompt: bytes) -> np.ndarray:
+    """Behind which bytes a unit ends; the last is left out where it is open."""
     segmentation = encoder.splitter.split(prompt)  # type: ignore[attr-defined]
     ends = segmentation.ends()
     last = ends[-1] - np.append(0, ends)[-2]
-    if segmentation.closed[-1] < len(ends) and last < encoder.splitter.max_unit_bytes:  # type: ignore[attr-defined]
-        ends = ends[:-1]  # it is open
+    is_open = segmentation.closed[-1] < len(ends) and last < encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
+    return ends[:-1] if is_open else ends
+
+
+def _with_ends(encoder: Encoder, ends: np.ndarray, symbols: np.ndarray) -> np.ndarray:
     if encoder.end_of_unit is not None:
         return np.insert(symbols, ends, encoder.end_of_unit)
     symbols = symbols.copy()

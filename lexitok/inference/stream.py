@@ -9,6 +9,7 @@ import numpy as np
 from lexitok.data.encoders import Encoder
 from lexitok.inference.allowed import allowed_symbols, kind_of
 from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
 from lexitok.inference.stops import Text
@@ -28,6 +29,7 @@ def stream(
     seed: int = 0,
     context: int | None = None,
     chunk: int = 64,
+    prompt_units: str = "splitter",
 ) -> Iterator[tuple[int, bytes]]:
     """Goes on with each prompt as `generate` does, and gives out new bytes as soon as they are sure.
 
@@ -45,7 +47,7 @@ def stream(
     """
     sampling = Sampling(temperature, top_k, top_p)
     texts = [Outgoing(Text(max_bytes, stop), prompt) for prompt in prompts]
-    read = [prompt_symbols(encoder, prompt, f"prompt {i}") for i, prompt in enumerate(prompts)]
+    read = [_read(model, encoder, prompt, f"prompt {i}", prompt_units) for i, prompt in enumerate(prompts)]
     if not read or max_bytes == 0:
         return iter(())
     needed = _needed(encoder, read, max_bytes, context)
@@ -71,6 +73,15 @@ class Outgoing:
             end -= unfinished((self._begun + data[max(0, end - 3) : end])[-3:])
         start, self._given = self._given, max(self._given, end)
         return data[start : self._given]
+
+
+def _read(model: TokenLM | ByteUnitLM, encoder: Encoder, prompt: bytes, source: str, units: str) -> list[int]:
+    match units:
+        case "splitter":
+            return prompt_symbols(encoder, prompt, source)
+        case "router":
+            return prompt_symbols(encoder, prompt, source, predicted_ends(model, encoder, prompt))
+    raise ValueError(f"unknown prompt_units '{units}'; there are splitter, router")
 
 
 def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: int | None) -> int:
