@@ -137,7 +137,7 @@ def _row(arm: Arm, first: Arm) -> Row:
         "unpaired": compared if isinstance(compared, str) else "",
         "texts": sorted({_text(result) for result in results}, key=str),
         "noise": sorted({_text(noisy) for noisy in robustness if noisy}, key=str),
-        "train_bytes_per_second": _mean([run.bytes_per_second() for run in arm.runs]),
+        "train_bytes_per_second": row.get("train_bytes_per_second", _mean([r.bytes_per_second() for r in arm.runs])),
         "train_flops_per_byte": flops,
         **{f"{name}_increase": _mean([r.get(name, {}).get("increase") for r in robustness]) for name in PERTURBATIONS},
     }

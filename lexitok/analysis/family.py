@@ -8,11 +8,10 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from lexitok.analysis.decode_speed import decode_speed
 from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import probe_run
-from lexitok.analysis.load import load_model, validation_documents
 from lexitok.analysis.runs import Run, read_run
+from lexitok.config_files import load_config, override
 from lexitok.training.loop import train
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def run_arm(make_config: Callable[[], ConfigDict], arm: str, plan: Plan) -> list
       plan: what to do.
 
     Returns:
-      The longer runs, with `decode_bytes_per_second` and `robustness` in their results.
+      The longer runs, with `robustness` in their results.
     """
     bytes_per_step = cost(make_config()).bytes_per_step
     folder = plan.out / arm
@@ -66,8 +65,6 @@ def run_arm(make_config: Callable[[], ConfigDict], arm: str, plan: Plan) -> list
         run = _run(make_config(), where, plan.bytes / bytes_per_step, rate, seed)
         if "robustness" not in run.result:
             run.add_result("robustness", probe_run(run, max_bytes=plan.probe_bytes))
-        if "decode_bytes_per_second" not in run.result:
-            run.add_result("decode_bytes_per_second", _decode_speed(run))
         runs.append(read_run(where))
         jax.clear_caches()
     return runs
@@ -78,6 +75,16 @@ def best_rate(folder: Path) -> float:
     return read_run(next(iter(sorted(folder.glob("seed_*"))))).config.optimizer.lr
 
 
+def entropy_run(out: Path, changes: Sequence[str]) -> Path:
+    """The run of the small model that BLT's router asks, in `out`; it is trained if it is not there."""
+    where = out / "entropy_lm"
+    if not (where / "result.json").exists():
+        config = load_config("configs/entropy_lm.py:tiny")
+        override(config, changes)
+        train(config, where)
+    return where
+
+
 def _run(config: ConfigDict, workdir: Path, steps: float, rate: float, seed: int) -> Run:
     if not (workdir / "result.json").exists():
         config.train.steps = max(2, round(steps))
@@ -86,12 +93,6 @@ def _run(config: ConfigDict, workdir: Path, steps: float, rate: float, seed: int
         train(config, workdir)
         jax.clear_caches()
     return read_run(workdir)
-
-
-def _decode_speed(run: Run) -> float:
-    model, encoder = load_model(run)
-    text = max(validation_documents(run), key=len)
-    return decode_speed(model, encoder, text).cached
 
 
 def arms_of(arms: dict[str, str], chosen: Sequence[str]) -> list[str]:
