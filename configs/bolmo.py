@@ -26,7 +26,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.text.splitter, c.text.boundary = "tokens", "fused"
     c.data.units = 320
     c.model = byte_unit_lm()
-    c.model.embedding.rows, c.model.embedding.adds = 260, "suffix_token"
+    c.model.interface.rows, c.model.embedding.adds = 260, "suffix_token"
     s = c.model.stage
     s.router = distilled_router()
     s.pool, s.widen = "last", "project_bias"
@@ -65,7 +65,7 @@ def _published(c: ConfigDict, D: int, layers: int, F: int, local_F: int, **chang
     shape = {"D": D, "H": 16, "N": D // 16, "F": local_F, "final_norm": "rms"}
     s.encoder, s.decoder = scoped(mlstm(L=1, **shape)), scoped(mlstm(L=4, **shape))
     s.narrow = "first"  # all stacks have one width
-    c.model.embedding.rows = 0  # a row for each of the 520 symbols, of which half are never read
+    c.model.interface.rows = 0  # a row for each of the 520 symbols, of which half are never read
     published(c, symbols=24576, units=4096, rows=64)
 
 

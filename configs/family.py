@@ -1,13 +1,13 @@
 """The whole family, and a byte and a subword model, at equal compute: every arm learns from the same bytes and costs
 the same training FLOPs a byte.
 
-    python experiments/family.py --text=english --data='jsonl:DIR/english/{split}.jsonl.xz'
+    python experiments/arms.py --config=configs/family.py --variant=english --data='jsonl:DIR/english/{split}.jsonl.xz'
 
 Variants: an arm and a text, as `hat_v2,english` or `blt,khmer`. Widths are those of the size `tiny` (lexitok/sizes.py):
 128 for the backbone (96 where it runs at more positions than others, to leave it some depth) and 64 for local stacks.
 What an arm saves with fewer units or leaner local stacks goes into layers and feed-forward of its backbone, until it
 costs 2.6 MFLOPs a byte: model FLOPs of a step (`lexitok/training/flops.py`; padding included, and the router's model of
-`blt`, forward only) over its raw bytes. `python experiments/family.py --text=TEXT --data=... --solve` finds such
+`blt`, forward only) over its raw bytes. `python experiments/arms.py --variant=TEXT --data=... --solve` finds such
 shapes; of those in `SHAPES`, that of `bytes` for Khmer was given a second layer by hand. The subword model's
 vocabulary, and that whose tokens are `bolmo`'s units, is of 2,048 tokens, trained on the text. `blt` asks the model of
 a run that is given; its bytes are not counted.

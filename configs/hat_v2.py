@@ -29,7 +29,7 @@ def get_config(arg: str = "") -> ConfigDict:
     ends = {"lagged": _lagged, "end_symbol": _end_symbol, "fused": _fused, "revealed": _revealed}
     c = variant(c, arg, **ends, **sized(_shape), **{"8b": _8b})
     if c.text.boundary == "fused":  # the vector of a byte says nothing of its unit's end
-        c.model.embedding.rows = ALPHABETS[c.text.alphabet].size
+        c.model.interface.rows = ALPHABETS[c.text.alphabet].size
     return c
 
 

@@ -35,8 +35,8 @@ def _subword(c: ConfigDict) -> None:
     c.text.vocabulary.train_bytes = 2_000_000
     c.model = token_lm()
     c.model.backbone = backbone("tiny")
-    c.model.tied = "yes"
-    c.model.embed_scale = c.model.backbone.D**0.5
+    c.model.interface.tied = "yes"
+    c.model.interface.embed_scale = c.model.backbone.D**0.5
     c.data.symbols = 352  # about as many bytes a row as those of `hat`
 
 
@@ -63,4 +63,4 @@ def _widen(c: ConfigDict, size: str) -> None:
     trunk, wide = innermost(c.model), backbone(size)
     trunk.update({name: wide[name] for name in (*"DLHKNF", "remat")})
     if c.model.kind == "token_lm":
-        c.model.embed_scale = trunk.D**0.5
+        c.model.interface.embed_scale = trunk.D**0.5

@@ -18,8 +18,8 @@ def get_config(arg: str = "") -> ConfigDict:
     c.name = "subword"
     c.text.kind = "subword"
     c.model = token_lm()
-    c.model.tied = "yes"
-    c.model.embed_scale = 16.0  # sqrt(D)
+    c.model.interface.tied = "yes"
+    c.model.interface.embed_scale = 16.0  # sqrt(D)
     c.data.symbols = 256
     return variant(c, arg, tiny=_tiny, cpu=_cpu, gpu1=_gpu1, pod=_pod)
 
@@ -27,7 +27,7 @@ def get_config(arg: str = "") -> ConfigDict:
 def _tiny(c: ConfigDict) -> None:
     tiny(c)
     c.model.backbone = backbone("tiny")
-    c.model.embed_scale = 128**0.5
+    c.model.interface.embed_scale = 128**0.5
     c.text.vocabulary.size, c.text.vocabulary.train_bytes = 2048, 2_000_000
     c.data.symbols = 352  # about as many bytes a row as others have
 
@@ -38,7 +38,7 @@ def _cpu(c: ConfigDict) -> None:
 
 def _gpu1(c: ConfigDict) -> None:
     c.model.backbone = transformer(D=768, L=12, H=12, K=12, N=64, F=2048)
-    c.model.embed_scale = 768**0.5
+    c.model.interface.embed_scale = 768**0.5
     c.text.vocabulary.size = 16384
     c.data.rows, c.data.symbols = 32, 2048
     c.optimizer.accumulate = 2
@@ -48,7 +48,7 @@ def _gpu1(c: ConfigDict) -> None:
 
 def _pod(c: ConfigDict) -> None:
     c.model.backbone = transformer(D=2048, L=18, H=16, K=16, N=128, F=5632, remat="full")
-    c.model.embed_scale = 2048**0.5
+    c.model.interface.embed_scale = 2048**0.5
     c.model.compute_dtype = "bfloat16"
     c.text.vocabulary.size = 65536
     c.data.rows, c.data.symbols = 256, 2048

@@ -122,16 +122,15 @@ def byte_unit_lm() -> ConfigDict:
     c = ConfigDict()
     c.kind = "byte_unit_lm"
     c.compute_dtype = "auto"  # `auto`: bfloat16 on accelerators, float32 on CPU
+    c.interface = table()
     c.embedding = embedding()
     c.stage = stage()
-    c.logit_softcap = 0.0
     return c
 
 
 def embedding() -> ConfigDict:
-    """How bytes enter: a learned vector each, and what is added to it for the bytes before."""
+    """What is added to the vector of a byte for the bytes before it."""
     c = ConfigDict()
-    c.rows = 0  # of the table, shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
     c.adds = "nothing"  # `nothing`, `ngram_hash` (BLT), `suffix_token` (Bolmo)
     c.ngrams = (3, 4, 5, 6, 7, 8)
     c.ngram_rows = 8192  # of each n-gram's table
@@ -220,12 +219,62 @@ def token_lm() -> ConfigDict:
     c = ConfigDict()
     c.kind = "token_lm"
     c.compute_dtype = "auto"
+    c.interface = table()
     c.backbone = transformer()
-    c.interface = "table"
+    return c
+
+
+def table(**changes) -> ConfigDict:
+    """Interface: a learned vector a symbol."""
+    c = _interface("table")
     c.tied = "no"  # `yes`: the output projection is the embedding table
     c.embed_scale = 1.0  # Gemma: sqrt(D)
-    c.logit_softcap = 0.0
+    c.rows = 0  # of the table, shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
+    c.update(changes)
     return c
+
+
+def binary(**changes) -> ConfigDict:
+    """Interface: the bits of a symbol's id, tiled; nothing is learned of how symbols enter (arXiv 2605.09751)."""
+    c = _interface("binary")
+    c.recoding = "canonical"  # `canonical`: the id itself; `affine`: a random invertible affine map of its bits
+    c.lift = "zero_one"  # `zero_one`: bits as they are; `plus_minus`: -1 and 1
+    c.norm = "none"  # `none`; `rms`: every vector is brought to root mean square 1 (but for that of zeros)
+    c.seed = 0  # of the affine map
+    c.update(changes)
+    return c
+
+
+def glyphs(**changes) -> ConfigDict:
+    """Interface: a picture of a symbol's text, frozen; nothing is learned of how symbols enter (arXiv 2507.04886)."""
+    c = _interface("glyphs")
+    c.font = ""  # path of a .hex font; empty: Unscii and Unifont, of the extra `glyphs`
+    c.size = 16  # pixels of the square's side: 16, 32 or 64
+    c.drawing = "published"  # `published`: white space is blank, long tokens fade; `legible`: less so
+    c.distinct = "published"  # `published`: symbols that look alike are one vector; `told_apart`: by a code
+    c.scale = 1.0  # root mean square of an element; the published vectors have length 1: D ** -0.5
+    c.update(changes)
+    return c
+
+
+def lexinvariant(**changes) -> ConfigDict:
+    """Interface: a Gaussian vector a symbol, fresh for each row, tied (arXiv 2305.16349)."""
+    c = _interface("lexinvariant")
+    c.update(changes)
+    return c
+
+
+def semi_lexinvariant(**changes) -> ConfigDict:
+    """Interface: in each row some symbols have a Gaussian vector, the others their learned one; tied."""
+    c = _interface("semi_lexinvariant")
+    c.random = 0.2  # the probability that a symbol has no vector of its own in a row
+    c.random_evaluated = 0.0  # the same when the model is evaluated, or used
+    c.update(changes)
+    return c
+
+
+def _interface(kind: str) -> ConfigDict:
+    return ConfigDict({"kind": kind, "softcap": 0.0})  # softcap: of the logits; 0: none
 
 
 def innermost(model: ConfigDict) -> ConfigDict:

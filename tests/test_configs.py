@@ -11,9 +11,9 @@ from samples import Pairs
 
 from lexitok.config_files import format_config, load_config
 from lexitok.data.batch import Batch, pack_rows
-from lexitok.data.encoders import make_encoder, needs_tokenizer, unit_tokens
+from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import make_piece
-from lexitok.models.build import model_maker
+from lexitok.models.build import model_for
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GOLDENS = Path(__file__).parent / "goldens" / "configs"
@@ -40,6 +40,11 @@ VARIANTS = {
         "two,attention,gpu1",
     ),
     "bolmo": (*SIZES, "1b", "7b", "attention,cpu", "attention,gpu1"),
+    "interfaces": (
+        *(f"{arm},bytes" for arm in ("learned", "binary", "affine", "glyphs", "lexinvariant", "semi_lexinvariant")),
+        "glyphs_told_apart,subword",
+        "lexinvariant,subword,gpu1",
+    ),
     "family": ("hat_v2,english", "subword,khmer"),
 }
 ALL = [(name, variant) for name, variants in VARIANTS.items() for variant in variants]
@@ -66,7 +71,7 @@ def test_config_traces_at_full_size(name, variant):
     config = load_config(f"{CONFIGS / name}.py:{variant}")
     encoder = make_encoder(config.text, Pairs() if needs_tokenizer(config.text) else None)
     rows = jax.tree.map(np.asarray, one_row(config, encoder))
-    model = jax.eval_shape(lambda: model_maker(config, encoder.vocabulary.size, unit_tokens(encoder))(nnx.Rngs(0)))
+    model = jax.eval_shape(lambda: model_for(config, encoder)(nnx.Rngs(0)))
     scores, extras = jax.eval_shape(lambda m, rows: m.scores_and_extras(rows, config.train.loss_chunk), model, rows)
     assert scores.nll_BxS.shape == (1, config.data.symbols)
     assert extras.loss.shape == () and all(x.shape == () for x in extras.sums.values())

@@ -112,4 +112,4 @@ def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], count:
 
 
 def _last_logits(model: Any, batch: Batch) -> jax.Array:
-    return model.interface.logits(model.features(batch)["hidden"][:, -1:])
+    return model.interface.logits(model.features(batch)["hidden"][:, -1:], batch.seeds_B)

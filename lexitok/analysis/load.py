@@ -9,10 +9,10 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from lexitok.analysis.runs import Run, RunError, read_config
-from lexitok.data.encoders import Encoder, make_encoder, unit_tokens
+from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
 from lexitok.evals.devices import current_mesh
-from lexitok.models.build import model_maker
+from lexitok.models.build import evaluated, model_for
 from lexitok.sharding import state_shardings
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.checkpoint_files import RunRecord
@@ -40,7 +40,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
     part = "ema" if read_config(path).train.ema else "model"
     checkpoint = read_checkpoint(path, step, part=part)
     encoder = encoder_of(checkpoint.record)
-    like = abstract_model(checkpoint.config, encoder)
+    like = evaluated(abstract_model(checkpoint.config, encoder))
     model = _fill(like, checkpoint.parameters, path)
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
@@ -55,7 +55,7 @@ def encoder_of(record: RunRecord) -> Encoder:
 
 def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     """Shapes and dtypes of a config's model; nothing is allocated."""
-    make = model_maker(config, encoder.vocabulary.size, unit_tokens(encoder))
+    make = model_for(config, encoder)
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
 
 

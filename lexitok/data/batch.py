@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.layout import Piece
 
 # A leaf is a JAX or a numpy array, or what a tree map puts in its place (a shape, a sharding, None).
+IntLeafB = Int[Array, "B"] | Any
 IntLeafBxS = Int[Array, "B S"] | Any
 FloatLeafBxS = Float[Array, "B S"] | Any
 IntLeafBxW = Int[Array, "B W"] | Any
@@ -45,6 +46,7 @@ class Batch:
       bytes_BxS: raw bytes that the target stands for; 0 at padding.
       segments_BxS: piece that the position belongs to, counted from 1; 0 at padding.
       positions_BxS: position in the piece.
+      seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
       units: for byte-unit models; None where every symbol is a unit. Where the model makes its units, they are empty,
         and only say how many a row has room for.
     """
@@ -55,10 +57,19 @@ class Batch:
     bytes_BxS: IntLeafBxS
     segments_BxS: IntLeafBxS
     positions_BxS: IntLeafBxS
+    seeds_B: IntLeafB
     units: Units | Any
 
 
-def pack_rows(rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | None, pad: int) -> Batch:
+def row_seeds(rows: int, *seed: int) -> np.ndarray:
+    """int32 `[rows]`, from the seed and a row's number alone: no row depends on how many there are."""
+    states = (np.random.SeedSequence((*seed, row)).generate_state(1)[0] for row in range(rows))
+    return np.array([state >> 1 for state in states], np.int32)
+
+
+def pack_rows(
+    rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | None, pad: int, seed: Sequence[int] = (0,)
+) -> Batch:
     """Packs pieces as given, a sequence of pieces a row, into a batch of numpy arrays.
 
     Args:
@@ -66,6 +77,7 @@ def pack_rows(rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | Non
       symbols: `S`.
       units: `W`, or None for models whose symbols are units.
       pad: the symbol that fills rows.
+      seed: of the rows' own seeds.
 
     Raises:
       ValueError: a row does not fit its budgets; names the row and by how much.
@@ -78,6 +90,7 @@ def pack_rows(rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | Non
         bytes_BxS=np.zeros(shape, np.int32),
         segments_BxS=np.zeros(shape, np.int32),
         positions_BxS=np.zeros(shape, np.int32),
+        seeds_B=row_seeds(len(rows), *seed),
         units=None if units is None else _no_units(len(rows), symbols, units),
     )
     for row, pieces in enumerate(rows):

@@ -92,6 +92,7 @@ class _Rows:
 
     def __init__(self, rows: int, symbols: int, units: int | None, pad: int):
         self._rows, self._symbols, self._units, self._pad = rows, symbols, units, pad
+        self._flushed = 0  # batches
         self._empty()
 
     def _empty(self) -> None:
@@ -117,7 +118,9 @@ class _Rows:
 
     def flush(self) -> tuple[Batch, tuple[Span, ...]]:
         """The batch of what is held; holds nothing after that."""
-        batch = pack_rows(self._pieces, symbols=self._symbols, units=self._units, pad=self._pad)
+        seed = (0, self._flushed)
+        batch = pack_rows(self._pieces, symbols=self._symbols, units=self._units, pad=self._pad, seed=seed)
+        self._flushed += 1
         spans = tuple(self._spans)
         self._empty()
         return batch, spans

@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference import stage_decoder, token_decoder, unit_decoder
 from lexitok.inference.reads import Closes, Reads
@@ -42,10 +43,11 @@ class ContextError(ValueError):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What lives on the device: a model's caches, and the logits of every row's next symbol."""
+    """What lives on the device: a model's caches, the logits of every row's next symbol, and the rows' seeds."""
 
     held: Any
     logits_BxV: Float[Array, "B V"]
+    seeds_B: Int[Array, "B"]
 
 
 class Decoder:
@@ -55,13 +57,22 @@ class Decoder:
       rows: the rows, on the host.
     """
 
-    def __init__(self, model: TokenLM | ByteUnitLM, encoder: Encoder, rows: int, symbols: int, chunk: int = 64):
+    def __init__(
+        self,
+        model: TokenLM | ByteUnitLM,
+        encoder: Encoder,
+        rows: int,
+        symbols: int,
+        chunk: int = 64,
+        seeds: np.ndarray | None = None,
+    ):
         """Args:
           model: float32 or bfloat16 throughout, as it was made.
           encoder: makes the model's symbols; its vocabulary may be smaller than the model's softmax.
           rows: how many.
           symbols: how many a row has room for, `bos` included.
           chunk: symbols of a row that are read at once, where there are as many.
+          seeds: int32 `[rows]`, of what the model draws at random for each row; None: `row_seeds(rows, 0)`.
 
         Raises:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
@@ -76,7 +87,8 @@ class Decoder:
         self._openers = (encoder.vocabulary.bos, encoder.end_of_unit)
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
-        self._state = State(self._empty(model), jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32))
+        logits = jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32)
+        self._state = State(self._empty(model), logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
 
     def _empty(self, model: TokenLM | ByteUnitLM) -> token_decoder.TokenState | unit_decoder.UnitState:
         rows, room, chunk = len(self.rows), self._room, self._chunk
@@ -130,13 +142,14 @@ class Decoder:
 def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: Closes | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
     if isinstance(model, TokenLM):
-        held, hidden = token_decoder.extend(model, state.held, reads)
+        held, hidden = token_decoder.extend(model, state.held, reads, state.seeds_B)
     else:
-        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest)
+        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest, state.seeds_B)
     count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
-    logits = jnp.where((count_B > 0)[:, None], model.interface.logits(last)[:, 0], state.logits_BxV)
-    return State(held, logits), hidden
+    logits = model.interface.logits(last, state.seeds_B)[:, 0]
+    logits = jnp.where((count_B > 0)[:, None], logits, state.logits_BxV)
+    return State(held, logits, state.seeds_B), hidden
 
 
 # Weights come as a flat list: to take a module apart anew for every symbol costs more than a small model's step.

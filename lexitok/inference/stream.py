@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference.allowed import allowed_symbols, kind_of
 from lexitok.inference.decoder import ContextError, Decoder
@@ -51,7 +52,8 @@ def stream(
     if not read or max_bytes == 0:
         return iter(())
     needed = _needed(encoder, read, max_bytes, context)
-    return _write(Decoder(model, encoder, len(read), needed, chunk), encoder, read, texts, sampling, seed)
+    decoder = Decoder(model, encoder, len(read), needed, chunk, row_seeds(len(read), seed))
+    return _write(decoder, encoder, read, texts, sampling, seed)
 
 
 class Outgoing:

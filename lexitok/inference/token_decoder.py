@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from lexitok.inference.places import places
 from lexitok.inference.reads import Reads
@@ -25,8 +25,10 @@ def empty(model: TokenLM, rows: int, symbols: int, chunk: int) -> TokenState:
     return TokenState(model.backbone.empty(rows, symbols, chunk, None, model.dtype))
 
 
-def extend(model: TokenLM, state: TokenState, reads: Reads) -> tuple[TokenState, Float[Array, "B T D"]]:
+def extend(
+    model: TokenLM, state: TokenState, reads: Reads, seeds_B: Int[Array, "B"]
+) -> tuple[TokenState, Float[Array, "B T D"]]:
     """Reads symbols; returns the new state, and what the read-out takes, at each position."""
-    embedded = model.interface.embed(jnp.maximum(reads.symbols_BxT, 0), model.dtype)
+    embedded = model.interface.embed(jnp.maximum(reads.symbols_BxT, 0), seeds_B, model.dtype)
     hidden, cache = model.backbone.extend(embedded, places(reads.positions_BxT), state.backbone)
     return TokenState(cache), hidden

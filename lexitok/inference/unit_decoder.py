@@ -41,10 +41,10 @@ def empty(model: ByteUnitLM, rows: int, symbols: int, longest: int, chunk: int, 
 
 
 def extend(
-    model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int
+    model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int, seeds_B: Int[Array, "B"]
 ) -> tuple[UnitState, Float[Array, "B T E"]]:
     """Reads symbols and closes units, see `stage_decoder.extend`; what is returned goes to the read-out."""
     lookback = Lookback.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)
-    x = model.with_slots(model.embed(lookback), reads.slots_BxT)
+    x = model.with_slots(model.embed(lookback, seeds_B), reads.slots_BxT)
     stage, hidden = stage_decoder.extend(model.stage, state.stage, x, reads, closes, longest)
     return UnitState(lookback.keep(model.reach), stage), hidden

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from lexitok.data.encoders import Encoder, unit_tokens
 from lexitok.models import MODELS, ByteUnitLM
 from lexitok.models.causality import check_causal
 
@@ -26,13 +27,16 @@ def compute_dtype(name: str) -> jnp.dtype:
     return jnp.dtype(DTYPES[name])
 
 
-def model_maker(config: ConfigDict, V: int, tokens: Sequence[bytes] = ()) -> Callable[[nnx.Rngs], Any]:
+def model_maker(
+    config: ConfigDict, V: int, tokens: Sequence[bytes] = (), unit_tokens: Sequence[bytes] = ()
+) -> Callable[[nnx.Rngs], Any]:
     """A function that makes the model that `config.model` describes, for `V` symbols.
 
     Args:
       config: the whole tree.
       V: symbols of the softmax.
-      tokens: of the tokenizer whose tokens are the units, for embeddings that know them.
+      tokens: the bytes of each symbol, specials empty, for interfaces that look at them.
+      unit_tokens: of the tokenizer whose tokens are the units, for embeddings that know them.
 
     Raises:
       ValueError: an unknown kind, or parts that do not go together.
@@ -40,23 +44,36 @@ def model_maker(config: ConfigDict, V: int, tokens: Sequence[bytes] = ()) -> Cal
     c = FrozenConfigDict(config.model)
     if c.kind not in MODELS:
         raise ValueError(f"unknown model.kind '{c.kind}'; there are {', '.join(MODELS)}")
-    _check_text(config, V)
+    _check_text(config)
     dtype = compute_dtype(c.compute_dtype)
     if c.kind == "byte_unit_lm":
-        return lambda rngs: ByteUnitLM(c, V, tokens=tokens, dtype=dtype, rngs=rngs)
-    return lambda rngs: MODELS[c.kind](c, V, dtype=dtype, rngs=rngs)
+        return lambda rngs: ByteUnitLM(c, V, tokens=tokens, unit_tokens=unit_tokens, dtype=dtype, rngs=rngs)
+    return lambda rngs: MODELS[c.kind](c, V, tokens=tokens, dtype=dtype, rngs=rngs)
 
 
-def _check_text(config: ConfigDict, V: int) -> None:
+def model_for(config: ConfigDict, encoder: Encoder) -> Callable[[nnx.Rngs], Any]:
+    """As `model_maker`, for the symbols of an encoder."""
+    vocabulary = encoder.vocabulary
+    return model_maker(config, vocabulary.size, vocabulary.token_bytes, unit_tokens(encoder))
+
+
+def evaluated(model: Any) -> Any:
+    """The model as it is evaluated and used: without what an interface does to symbols for training alone."""
+    if not hasattr(model.interface, "evaluated"):
+        return model
+    out = jax.tree.map(lambda leaf: leaf, model)
+    out.interface = model.interface.evaluated()
+    return out
+
+
+def _check_text(config: ConfigDict) -> None:
     text, model = config.text, config.model
     wanted = {"token_lm": ("subword", "bytes"), "byte_unit_lm": ("byte_units",)}[model.kind]
     if text.kind not in wanted:
         raise ValueError(f"model.kind '{model.kind}' needs text.kind {' or '.join(wanted)}, not '{text.kind}'")
     if model.kind != "byte_unit_lm":
         return
-    stage, rows = model.stage, model.embedding.rows
-    if rows and V % rows:
-        raise ValueError(f"model.embedding.rows is {rows}, and {V} symbols cannot share them: it has to divide {V}")
+    stage = model.stage
     check_causal(stage, "model" if text.splitter == "model" else text.boundary)
     if stage.slots != text.slots:
         raise ValueError(f"model.stage.slots is {stage.slots} and text.slots is {text.slots}: they have to be equal")

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Units
-from lexitok.interfaces import Table
+from lexitok.interfaces import make_interface
 from lexitok.models.embeddings import make_additions
 from lexitok.models.extras import Extras
 from lexitok.models.lookback import Lookback
@@ -26,15 +26,25 @@ from lexitok.ops.linear_cross_entropy import Scores
 class ByteUnitLM(nnx.Module):
     """A byte interface around a stage; `c` is a `lexitok.config.byte_unit_lm` section, frozen.
 
-    `tokens` are those of the tokenizer whose tokens are the units, for embeddings that know them.
+    `tokens` are the bytes of the symbols, for interfaces that look at them; `unit_tokens` those of the tokenizer whose
+    tokens are the units, for embeddings that know them.
     """
 
-    def __init__(self, c: ConfigDict, V: int, *, tokens: Sequence[bytes] = (), dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        c: ConfigDict,
+        V: int,
+        *,
+        tokens: Sequence[bytes] = (),
+        unit_tokens: Sequence[bytes] = (),
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
         self.c = c
         self.dtype = dtype
         E = c.stage.encoder.D
-        self.interface = Table(V, E, rows=c.embedding.rows, softcap=c.logit_softcap, rngs=rngs)
-        self.additions = make_additions(c.embedding, E, rngs, tokens)
+        self.interface = make_interface(c.interface, V, E, rngs, tokens)
+        self.additions = make_additions(c.embedding, E, rngs, unit_tokens, c.interface.get("rows", 0))
         self.slots = normal(rngs, (c.stage.slots, E), 1) if c.stage.slots > 1 else None
         self.stage = Stage(c.stage, dtype=dtype, rngs=rngs)
 
@@ -46,15 +56,15 @@ class ByteUnitLM(nnx.Module):
     def features(self, batch: Batch) -> dict[str, Any]:
         """What is computed on the way: `embedded`, `[B, S, E]`, and all that `Stage` says."""
         units = self._units(batch)
-        embedded = self.embed(Lookback.of_batch(batch.symbols_BxS, batch.positions_BxS))
+        embedded = self.embed(Lookback.of_batch(batch.symbols_BxS, batch.positions_BxS), batch.seeds_B)
         if isinstance(units, Units):
             embedded = self.with_slots(embedded, relative_positions("offset", batch.positions_BxS, units))
         places = Places(batch.segments_BxS, batch.positions_BxS)
         return {"embedded": embedded} | self.stage(embedded, places, units, batch.symbols_BxS)
 
-    def embed(self, lookback: Lookback) -> Float[Array, "B S E"]:
+    def embed(self, lookback: Lookback, seeds_B: Int[Array, "B"]) -> Float[Array, "B S E"]:
         """Vectors of the symbols, with what they get from the symbols before them."""
-        embedded = self.interface.embed(jnp.maximum(lookback.back(0), 0), self.dtype)
+        embedded = self.interface.embed(jnp.maximum(lookback.back(0), 0), seeds_B, self.dtype)
         return embedded if self.additions is None else embedded + self.additions(lookback, self.dtype)
 
     def with_slots(self, embedded_BxSxE: Float[Array, "B S E"], slot_BxS: Int[Array, "B S"]) -> Float[Array, "B S E"]:
@@ -67,7 +77,7 @@ class ByteUnitLM(nnx.Module):
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
-        return self.interface.logits(self.features(batch)["hidden"])
+        return self.interface.logits(self.features(batch)["hidden"], batch.seeds_B)
 
     def scores(self, batch: Batch, chunk: int = 512) -> Scores:
         """Nats of the batch's targets."""
@@ -76,7 +86,7 @@ class ByteUnitLM(nnx.Module):
     def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
         """Nats of the batch's targets; the loss of routers, and counts of units."""
         features = self.features(batch)
-        scores = self.interface.scores(features["hidden"], batch.targets_BxS, chunk)
+        scores = self.interface.scores(features["hidden"], batch.targets_BxS, batch.seeds_B, chunk)
         return scores, Extras(features["loss"], features["sums"])
 
     def _units(self, batch: Batch) -> Units | int:

@@ -61,10 +61,10 @@ class NgramHash(nnx.Module):
     Settings: `ngrams`, the sizes; `ngram_rows` of each table (500002 published); `ngram_functions` (1 published).
     """
 
-    def __init__(self, c: Settings, E: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
+    def __init__(self, c: Settings, E: int, tokens: Sequence[bytes] = (), *, symbols: int = 0, rngs: nnx.Rngs):
         del tokens
         self.sizes, self.functions, self.rows = tuple(c.ngrams), c.ngram_functions, c.ngram_rows
-        self.alphabet = _alphabet(c.rows)
+        self.alphabet = _alphabet(symbols)
         _check_ngrams(self.sizes, self.functions, self.rows)
         tables = len(self.sizes) * self.functions
         self.ngrams = Rows(tables * self.rows, E, gain=tables**-0.5, rngs=rngs)  # by function, in each by size
@@ -94,11 +94,11 @@ class SuffixToken(nnx.Module):
       tokens: by id, specials empty. Each has a row, as in a checkpoint of the model that they come from.
     """
 
-    def __init__(self, c: Settings, E: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
+    def __init__(self, c: Settings, E: int, tokens: Sequence[bytes] = (), *, symbols: int = 0, rngs: nnx.Rngs):
         if not tokens:
             raise ValueError("embedding.adds 'suffix_token' needs the tokens of a vocabulary, and there are none")
         trie = suffix_trie(tuple(tokens))
-        self.alphabet = _alphabet(c.rows)
+        self.alphabet = _alphabet(symbols)
         self.slots, self.longest = Frozen(trie.slots), trie.longest
         self.tokens = Rows(len(tokens), E, gain=1.0, rngs=rngs)
 
@@ -137,7 +137,9 @@ class SuffixToken(nnx.Module):
 ADDITIONS = {"ngram_hash": NgramHash, "suffix_token": SuffixToken}
 
 
-def make_additions(c: Settings, E: int, rngs: nnx.Rngs, tokens: Sequence[bytes] = ()) -> Addition | None:
+def make_additions(
+    c: Settings, E: int, rngs: nnx.Rngs, tokens: Sequence[bytes] = (), symbols: int = 0
+) -> Addition | None:
     """What `c.adds` names; None for `nothing`.
 
     Args:
@@ -145,6 +147,7 @@ def make_additions(c: Settings, E: int, rngs: nnx.Rngs, tokens: Sequence[bytes] 
       E: width of the vectors.
       rngs: for the parameters.
       tokens: for `suffix_token`: the bytes of a vocabulary's ids.
+      symbols: of the alphabet, where ends of units are not told apart; 0: as many as there can be.
 
     Raises:
       ValueError: an unknown name, or settings that cannot be.
@@ -153,7 +156,7 @@ def make_additions(c: Settings, E: int, rngs: nnx.Rngs, tokens: Sequence[bytes] 
         return None
     if c.adds not in ADDITIONS:
         raise ValueError(f"unknown embedding.adds '{c.adds}'; there are nothing, {', '.join(ADDITIONS)}")
-    return ADDITIONS[c.adds](c, E, tokens, rngs=rngs)
+    return ADDITIONS[c.adds](c, E, tokens, symbols=symbols, rngs=rngs)
 
 
 def blt_ids(symbols: Int[Array, "B S"]) -> Int[Array, "B S"]:
@@ -191,11 +194,11 @@ def ngram_hash(ids: Sequence[Int[Array, "B S"]], prime: int, rows: int) -> Int[A
     return (total % np.uint32(rows)).astype(jnp.int32)
 
 
-def _alphabet(rows: int) -> int:
+def _alphabet(symbols: int) -> int:
     """Symbols that are told apart where ends of units are not."""
-    if rows and not BYTES <= rows <= SYMBOLS:
-        raise ValueError(f"embedding.rows is {rows}; an alphabet of bytes has {BYTES} to {SYMBOLS} symbols")
-    return rows or SYMBOLS
+    if symbols and not BYTES <= symbols <= SYMBOLS:
+        raise ValueError(f"interface.rows is {symbols}; an alphabet of bytes has {BYTES} to {SYMBOLS} symbols")
+    return symbols or SYMBOLS
 
 
 def _plain_symbol(symbols: Int[Array, "B S"], alphabet: int) -> Int[Array, "B S"]:

@@ -66,6 +66,16 @@ class Transformer(nnx.Module):
         x, _ = scan_layers(layer, keep_rows_split(x_BxSxD), (self.layers, extra), self.c)
         return normed(self.norm, x)
 
+    def streams(self, x_BxSxD: Float[Array, "B S D"], places: Places) -> Float[Array, "layers B S D"]:
+        """The residual stream before the first block and after each of them, without the final norm: `L + 1`."""
+
+        def layer(x, block, kind):
+            x = block(x, places, kind)
+            return x, x
+
+        _, after = scan_layers(layer, keep_rows_split(x_BxSxD), self.layers, self.c)
+        return jnp.concatenate([x_BxSxD[None], after])
+
     def empty(self, rows: int, positions: int, new: int, reach: int | None, dtype: DTypeLike) -> Cache:
         """A cache that holds nothing.
 

@@ -35,12 +35,12 @@ def abstract_batch(setup: Setup) -> Batch:
     data = setup.config.data
     sharding = NamedSharding(setup.mesh, ROWS)
 
-    def array(width: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((data.rows, width), dtype, sharding=sharding)
+    def array(*width: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((data.rows, *width), dtype, sharding=sharding)
 
     S, W = data.symbols, data.units
     units = None if setup.encoder.boundary == "none" else Units(array(S), array(S), array(W), array(W))
-    return Batch(array(S), array(S), array(S, jnp.float32), array(S), array(S), array(S), units)
+    return Batch(array(S), array(S), array(S, dtype=jnp.float32), array(S), array(S), array(S), array(), units)
 
 
 def compile_step(setup: Setup) -> jax.stages.Compiled:

@@ -19,6 +19,7 @@ from lexitok.data.pipeline import TrainIterator, train_iterator
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
 from lexitok.evals.documents import FILE as DOCUMENTS_FILE
+from lexitok.models.build import evaluated
 from lexitok.models.parameters import count_params
 from lexitok.sharding import ROWS
 from lexitok.text.bits import bits_per_byte
@@ -189,7 +190,7 @@ class _Run:
             return
         c = self.setup.config
         self.evaluation = evaluate(
-            state.averaged,
+            evaluated(state.averaged),
             self.setup.encoder,
             self.documents,
             rows=c.data.rows,

@@ -10,9 +10,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
-from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer, unit_tokens
+from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
 from lexitok.data.sources import open_source
-from lexitok.models.build import model_maker
+from lexitok.models.build import model_for
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training import entropy
@@ -114,7 +114,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     return Setup(
         config=config,
         encoder=encoder,
-        make_model=model_maker(config, encoder.vocabulary.size, unit_tokens(encoder)),
+        make_model=model_for(config, encoder),
         optimizer=make_optimizer(config.optimizer, config.train.steps, symbols),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=functools.partial(

@@ -10,7 +10,7 @@ from lexitok.analysis import RunError, byte_bits, load_model, page_of, read_run,
 from lexitok.config_files import to_json
 from lexitok.data.encoders import make_encoder
 from lexitok.evals import evaluate
-from lexitok.models.build import model_maker
+from lexitok.models.build import model_for
 from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.checkpoint_files import CheckpointError, RunRecord
@@ -30,7 +30,7 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
     tokenizer = SentencePieceTokenizer.from_bytes(vocabulary) if subword else None
     encoder = make_encoder(config.text, tokenizer)
     mesh = make_mesh(fsdp=8, data=1)
-    make, optimizer = model_maker(config, encoder.vocabulary.size), optax.adam(1e-3)
+    make, optimizer = model_for(config, encoder), optax.adam(1e-3)
     state = init_state(make, optimizer, abstract_state(make, optimizer, mesh, ema=ema), 3, ema=ema)
     if ema:
         state.ema.interface.table.set_value(state.ema.interface.table[...] + 1)

@@ -78,10 +78,27 @@ def test_rows_are_what_pack_rows_makes_of_their_pieces(encoder, corpus_of):
             for row in range(4)
         ]
         expected = pack_rows(rows, symbols=64, units=units, pad=encoder.vocabulary.pad)
+        expected = dataclasses.replace(expected, seeds_B=batch.seeds_B)
         assert jax.tree.structure(batch) == jax.tree.structure(expected)
         for found, want in zip(jax.tree.leaves(batch), jax.tree.leaves(expected), strict=True):
             assert found.dtype == want.dtype
             np.testing.assert_array_equal(found, want)
+
+
+def test_rows_have_seeds_of_their_own(encoders, corpus_of):
+    """What a row draws at random must be fresh: in every batch, in every epoch, in every process; and repeatable."""
+
+    def seeds(epochs=2, **changes):
+        batches = batch_iterator(corpus_of(DOCUMENTS), encoders["bytes"], **SHAPE, epochs=epochs, **changes)
+        return np.concatenate([batch.seeds_B for batch in batches])
+
+    first = seeds()
+    assert len(set(first.tolist())) == len(first) > 50 and (first >= 0).all()
+    np.testing.assert_array_equal(first, seeds())
+    for changes in ({"seed": 1}, {"shard": (0, 2)}, {"shard": (1, 2)}):
+        assert not set(first.tolist()) & set(seeds(**changes).tolist())
+    a, b = (set(seeds(shard=(i, 2)).tolist()) for i in range(2))
+    assert not a & b
 
 
 @pytest.mark.parametrize("name", ["bytes", "lagged"])

@@ -24,7 +24,7 @@ def _stack(**changes) -> ConfigDict:
 def _bytes(c: ConfigDict) -> None:
     c.text.kind = "bytes"
     c.model = C.token_lm()
-    c.model.tied = "yes"
+    c.model.interface.tied = "yes"
     c.model.backbone = _stack(
         L=3,
         layer_kinds=("local", "global"),
@@ -64,11 +64,22 @@ def _mean_of_entropies(c: ConfigDict) -> None:
     c.model.embedding.adds = "nothing"
 
 
+def _lexinvariant(c: ConfigDict) -> None:
+    """Every row has vectors of its own."""
+    c.model.interface = C.lexinvariant()
+
+
+def _hat_v2_of_codes(c: ConfigDict) -> None:
+    c.model.interface = C.binary(recoding="affine", lift="plus_minus")
+
+
 MORE = {
     "bytes": (_bytes, "bytes"),
     "subword": (_subword, "bytes"),
     "hat_v1_in_bytes": (_hat_v1_in_bytes, "hat_v1"),
     "hat_v2_variant": (_hat_v2_variant, "hat_v2"),
+    "lexinvariant": (_lexinvariant, "bytes"),
+    "hat_v2_of_codes": (_hat_v2_of_codes, "hat_v2"),
     "mean_of_entropies": (_mean_of_entropies, "blt"),
 }
 KINDS = (*FAMILY, *MORE)

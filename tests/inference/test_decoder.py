@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lexitok.data.batch import row_seeds
 from lexitok.inference import decoder as decoder_file
 from lexitok.inference.decoder import ContextError, Decoder
 from lexitok.inference.reads import IDLE
@@ -30,7 +31,7 @@ def symbols_of(encoder, text):
     return [document.bos, *document.symbols[:-1][document.predicted[:-1]].tolist()]
 
 
-read_out = jax.jit(lambda model, hidden: model.interface.logits(hidden))
+read_out = jax.jit(lambda model, hidden, seeds: model.interface.logits(hidden, seeds))
 
 
 def cached(model, encoder, rows, portions):
@@ -42,7 +43,7 @@ def cached(model, encoder, rows, portions):
     for i in range(max(map(len, parts))):
         news = [part[i].tolist() if i < len(part) else [] for part in parts]
         for call, hidden in decoder.calls(news):
-            logits = np.asarray(read_out(model, hidden))
+            logits = np.asarray(read_out(model, hidden, jnp.asarray(row_seeds(len(rows), 0))))
             for row, t in np.argwhere(call.reads.positions_BxT >= 0):
                 if call.reads.slots_BxT[row, t] in (-1, last_slot):
                     found[row].append(logits[row, t])

@@ -12,9 +12,9 @@ from ml_collections import ConfigDict
 from lexitok import config as C
 from lexitok.config_files import load_config
 from lexitok.data.batch import Batch, pack_rows
-from lexitok.data.encoders import make_encoder, needs_tokenizer, unit_tokens
+from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import Piece, make_piece
-from lexitok.models.build import model_maker
+from lexitok.models.build import model_for
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -117,7 +117,7 @@ def small(kind: str):
 def made(c: ConfigDict):
     """The model of a config, with random parameters that make its predictions differ, and its encoder."""
     encoder = make_encoder(c.text, Pairs() if needs_tokenizer(c.text) else None)
-    make = model_maker(c, encoder.vocabulary.size, unit_tokens(encoder))
+    make = model_for(c, encoder)
     # Drawn here and not by the model: to compile its initialisation takes longer than the tests.
     rng = np.random.default_rng(0)
 

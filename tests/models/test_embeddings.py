@@ -164,7 +164,6 @@ def test_size():
         ({"ngrams": (0, 3)}, "embedding.ngrams is"),
         ({"ngram_rows": 1 << 22}, "embedding.ngram_rows is 4194304"),
         ({"ngram_functions": 12}, "embedding.ngram_functions is 12; there are 1 to 11"),
-        ({"rows": 100}, "embedding.rows is 100"),
     ],
 )
 def test_settings_that_cannot_be(changes, message):
@@ -177,3 +176,9 @@ def test_tokens_are_needed():
     """A vocabulary that was forgotten must be asked for by name."""
     with pytest.raises(ValueError, match="'suffix_token' needs the tokens of a vocabulary"):
         make_additions(settings_of("suffix_token"), 4, nnx.Rngs(0))
+
+
+def test_an_alphabet_that_cannot_be():
+    """The bytes must all be in it."""
+    with pytest.raises(ValueError, match="interface.rows is 100; an alphabet of bytes has 256 to 260 symbols"):
+        make_additions(settings_of(adds="ngram_hash"), 4, nnx.Rngs(0), symbols=100)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from samples import FAMILY, KINDS, TEXT, Pairs, batch, pieces, small, small_config, small_model
 
 from lexitok.data.batch import Batch
-from lexitok.data.encoders import make_encoder, needs_tokenizer, unit_tokens
+from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.interfaces import Table
-from lexitok.models.build import model_maker
+from lexitok.models.build import model_for
 
 B, S, W = 4, 48, 40
 BYTES = ("lagged", "revealed", "model", "none")  # boundary rules under which a document's symbols are its bytes
@@ -182,9 +182,9 @@ def test_no_byte_changes_what_comes_before_it(kind, data):
         ("aunet_three", {"model.stage.backbone.router.stride": 0}, "stride is 0"),
         ("spacebyte", {"model.stage.widen": "repeat"}, "unknown widen 'repeat'.*zeros, learned, project"),
         ("spacebyte", {"model.stage.narrow": "last"}, "unknown narrow 'last'.*first, project"),
-        ("hat_v2_fused", {"model.embedding.rows": 256}, "embedding.rows is 256, and 520 symbols cannot share them"),
+        ("hat_v2_fused", {"model.interface.rows": 256}, "interface.rows is 256, and 520 symbols cannot share them"),
         ("bolmo", {"model.embedding.adds": "trigrams"}, "unknown embedding.adds 'trigrams'"),
-        ("bytes", {"model.interface": "hash"}, "'hash'.*table"),
+        ("bytes", {"model.interface.kind": "hash"}, "'hash'.*table"),
         ("bytes", {"model.kind": "rnn"}, "'rnn'.*token_lm, byte_unit_lm"),
         ("bytes", {"model.compute_dtype": "float8"}, "'float8'.*auto, float32"),
     ],
@@ -196,7 +196,7 @@ def test_parts_that_do_not_go_together_are_named(kind, change, message):
     with c.ignore_type():
         c.update_from_flattened_dict(change)
     with pytest.raises(ValueError, match=message):
-        jax.eval_shape(lambda: model_maker(c, encoder.vocabulary.size, unit_tokens(encoder))(nnx.Rngs(0)))
+        jax.eval_shape(lambda: model_for(c, encoder)(nnx.Rngs(0)))
 
 
 @pytest.mark.parametrize("kind", FAMILY)

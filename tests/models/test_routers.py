@@ -226,11 +226,12 @@ def test_entropies_are_those_of_the_predictions():
     router = entropy_router()
     router.frozen_lm.interface.head[...] *= 30.0
     symbols = jnp.asarray(RNG.integers(0, 12, (3, 9)), jnp.int32)
+    seeds = jnp.zeros(3, jnp.int32)
 
     @jax.jit
     def run(router):
         lm = router.frozen_lm
-        logits = lm.interface.logits(lm.backbone(lm.interface.embed(symbols, jnp.float32), ROWS_OF))
+        logits = lm.interface.logits(lm.backbone(lm.interface.embed(symbols, seeds, jnp.float32), ROWS_OF), seeds)
         grads = jax.grad(lambda router: router.entropies(symbols, ROWS_OF).sum())(router)
         return router.entropies(symbols, ROWS_OF), jax.nn.softmax(logits), grads
 

@@ -22,7 +22,7 @@ def shapes(spec: str, V: int, tokens: tuple[bytes, ...] = ()):
     """The model of a config file, as shapes."""
     name, _, variant = spec.partition(":")
     config = load_config(f"{CONFIGS / name}.py:{variant}")
-    return jax.eval_shape(lambda: model_maker(config, V, tokens)(nnx.Rngs(0)))
+    return jax.eval_shape(lambda: model_maker(config, V, unit_tokens=tokens)(nnx.Rngs(0)))
 
 
 def size(tree) -> int:
@@ -32,7 +32,7 @@ def size(tree) -> int:
 
 def token_lm(V: int, **backbone) -> dict[str, int]:
     c = C.token_lm()
-    c.tied = "yes"
+    c.interface.tied = "yes"
     c.backbone = C.transformer(**backbone)
     return count_params(jax.eval_shape(lambda: TokenLM(FrozenConfigDict(c), V, dtype="float32", rngs=nnx.Rngs(0))))
 

@@ -11,8 +11,8 @@ from samples import FAMILY, Pairs, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import Batch, Units
-from lexitok.data.encoders import make_encoder, needs_tokenizer, unit_tokens
-from lexitok.models.build import model_maker
+from lexitok.data.encoders import make_encoder, needs_tokenizer
+from lexitok.models.build import model_for, model_maker
 from lexitok.ops.attention import IMPLEMENTATIONS, Places, attention
 from lexitok.sharding import make_mesh
 from lexitok.training.flops import FlopsError, forward_flops, training_flops
@@ -23,11 +23,12 @@ ONE = 2 * 4 * 8 * 8  # FLOPs of X @ W
 
 
 def abstract_batch(B: int, S: int, units: int) -> Batch:
-    def array(width, dtype=jnp.int32):
-        return jax.ShapeDtypeStruct((B, width), dtype)
+    def array(*width, dtype=jnp.int32):
+        return jax.ShapeDtypeStruct((B, *width), dtype)
 
     s = array(S)
-    return Batch(s, s, array(S, jnp.float32), s, s, s, Units(s, s, array(units), array(units)) if units else None)
+    of_units = Units(s, s, array(units), array(units)) if units else None
+    return Batch(s, s, array(S, dtype=jnp.float32), s, s, s, array(), of_units)
 
 
 def abstract_model(c: ConfigDict):
@@ -92,11 +93,11 @@ def test_counts_agree_with_closed_formulas(kind, size, S, units):
 
 
 @pytest.mark.parametrize("kind", FAMILY)
-def test_every_model_of_the_family_is_counted(kind):
+def test_every_model_for_the_family_is_counted(kind):
     """A comparison at equal FLOPs needs those of all. The stacks at the rate of bytes and the read-out are a floor."""
     c = small_config(kind)
     encoder = make_encoder(c.text, Pairs() if needs_tokenizer(c.text) else None)
-    model = jax.eval_shape(model_maker(c, encoder.vocabulary.size, unit_tokens(encoder)), nnx.Rngs(0))
+    model = jax.eval_shape(model_for(c, encoder), nnx.Rngs(0))
     counted = training_flops(model, abstract_batch(2, 128, 64))
     weights = [model.stage.encoder, model.stage.decoder]
     matrices = [leaf.size for leaf in jax.tree.leaves(weights) if leaf.ndim > 2]

@@ -36,7 +36,7 @@ class EntropyRouter(nnx.Module):
     def entropies(self, symbols_BxS: Int[Array, "B S"], places: Places) -> Float[Array, "B S"]:
         """Entropy of the prediction behind each position, nats."""
         lm = jax.lax.stop_gradient(self.frozen_lm)
-        return _entropy(lm.interface, lm.backbone(lm.interface.embed(symbols_BxS, jnp.float32), places))
+        return _entropy(lm, lm.backbone(_embed(lm, symbols_BxS), places))
 
     def measure(self, symbols_BxS: Int[Array, "B S"], places: Places) -> Float[Array, "B S"]:
         """What the rule compares with the threshold: the entropy, or its rise from the position before; nats."""
@@ -76,8 +76,8 @@ class EntropyRouter(nnx.Module):
         """As a call, on new positions behind those that were read."""
         del h_BxTxD
         (cache, held, last), lm = state, self.frozen_lm
-        hidden, cache = lm.backbone.extend(lm.interface.embed(symbols_BxT, jnp.float32), places, cache)
-        entropy = _entropy(lm.interface, hidden)
+        hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), places, cache)
+        entropy = _entropy(lm, hidden)
         ends = self._decide(before(entropy[..., None], held)[..., 0], entropy, places)
         boundaries = Boundaries(ends | self._overdue(ends, last[:, 0, 0], places))
         newest = jnp.max(jnp.where(ends & (places.segments_BxS >= 0), places.positions_BxS, -1), axis=1)
@@ -90,6 +90,11 @@ class EntropyRouter(nnx.Module):
         return jnp.zeros((), jnp.float32)
 
 
-def _entropy(interface: Any, hidden_BxSxD: Array) -> Float[Array, "B S"]:
-    log_p = jax.nn.log_softmax(interface.logits(hidden_BxSxD), axis=-1)
+def _embed(lm: TokenLM, symbols_BxS: Array) -> Float[Array, "B S D"]:
+    return lm.interface.embed(symbols_BxS, jnp.zeros(len(symbols_BxS), jnp.int32), jnp.float32)
+
+
+def _entropy(lm: TokenLM, hidden_BxSxD: Array) -> Float[Array, "B S"]:
+    logits = lm.interface.logits(hidden_BxSxD, jnp.zeros(len(hidden_BxSxD), jnp.int32))
+    log_p = jax.nn.log_softmax(logits, axis=-1)
     return -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)

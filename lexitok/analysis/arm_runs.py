@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import probe_run
 from lexitok.analysis.runs import Run, read_run
-from lexitok.config_files import load_config, override
+from lexitok.config_files import load_config
 from lexitok.training.loop import train
 
 log = logging.getLogger(__name__)
@@ -75,13 +75,25 @@ def best_rate(folder: Path) -> float:
     return read_run(next(iter(sorted(folder.glob("seed_*"))))).config.optimizer.lr
 
 
-def entropy_run(out: Path, changes: Sequence[str]) -> Path:
-    """The run of the small model that BLT's router asks, in `out`; it is trained if it is not there."""
-    where = out / "entropy_lm"
+def config_maker(spec: str, changes: Sequence[str], out: Path) -> Callable[[], ConfigDict]:
+    """A function that loads a config with changes. Where its router asks a model, that of `out` is trained first.
+
+    Args:
+      spec: `path.py:variant`.
+      changes: assignments, see `override`.
+      out: folder of that model's run.
+    """
+    first = load_config(spec, changes)
+    router = first.model.stage.router if "stage" in first.model else None
+    if router is not None and router.kind == "entropy" and not router.run:
+        changes = [*changes, f"model.stage.router.run={_entropy_run(out / 'entropy_lm', changes)}"]
+    return lambda: load_config(spec, changes)
+
+
+def _entropy_run(where: Path, changes: Sequence[str]) -> Path:
+    """The run of the small model that BLT's router asks; it is trained if it is not there."""
     if not (where / "result.json").exists():
-        config = load_config("configs/entropy_lm.py:tiny")
-        override(config, changes)
-        train(config, where)
+        train(load_config("configs/entropy_lm.py:tiny", changes), where)
     return where
 
 

@@ -6,8 +6,8 @@ import pytest
 from samples import small_config
 
 from lexitok.analysis import read_run
+from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, run_arm
 from lexitok.analysis.arm_speeds import ArmSpeed, measure_arms, speeds_table
-from lexitok.analysis.family import Plan, arms_of, best_rate, run_arm
 
 WORDS = "the small ship went over the old sea and came to the old town again. " * 12
 
@@ -45,7 +45,7 @@ def test_the_best_rate_of_the_sweep_is_taken(found):
 def test_what_is_there_is_not_done_again(found, monkeypatch):
     """A comparison of an hour that was interrupted goes on where it was."""
     plan, (run,) = found
-    monkeypatch.setattr("lexitok.analysis.family.train", None)
+    monkeypatch.setattr("lexitok.analysis.arm_runs.train", None)
     source = run.config.data.source
     (again,) = run_arm(lambda: make_config(source), "small", plan)
     assert again.result == run.result
