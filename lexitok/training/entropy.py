@@ -23,6 +23,7 @@ from lexitok.training.state import TrainState
 from lexitok.training.trees import from_dicts
 
 log = logging.getLogger(__name__)
+_TOLERANCE = 0.1  # of the number of units that is asked for
 TRAIN = "python experiments/train.py --config=configs/entropy_lm.py --workdir=RUN"
 
 
@@ -54,7 +55,7 @@ def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: f
       bytes_per_unit: above 1.
 
     Raises:
-      SetupError: the sample is empty, or no threshold gives such units.
+      SetupError: the sample is too small, or so repetitive that no threshold gives such units.
     """
     if bytes_per_unit <= 1:
         raise SetupError(f"model.stage.router.bytes_per_unit is {bytes_per_unit}; it must be above 1")
@@ -72,7 +73,14 @@ def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: f
             f"a sample of {positions} positions cannot be cut into units of {bytes_per_unit} bytes: raise "
             "model.stage.router.sample_bytes"
         )
-    return float((values[-wanted - 1] + values[-wanted]) / 2)
+    threshold = float((values[-wanted - 1] + values[-wanted]) / 2)
+    found = int((values > threshold).sum())
+    if abs(found - wanted) > _TOLERANCE * wanted:
+        raise SetupError(
+            f"no threshold gives units of {bytes_per_unit} bytes, the nearest {positions / (found or 1):.2f}: many "
+            "entropies of the sample are equal. Does the text repeat itself? Another router.sample_bytes may help"
+        )
+    return threshold
 
 
 def _places(batch: Batch) -> Places:

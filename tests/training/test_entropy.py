@@ -106,6 +106,14 @@ def test_units_that_no_threshold_gives_are_refused(blt):
         entropy.calibrate(router, [], 4.5)
 
 
+def test_text_that_repeats_itself_has_no_threshold():
+    """Units four times as long as was asked for must not pass for what was asked for."""
+    router = small("blt")[0].stage.router
+    batches = eval_batches([b"ab" * 600], small("blt")[1], rows=8, symbols=128, units=96, overlap=0.0)
+    with pytest.raises(SetupError, match="no threshold gives units of 2.5 bytes, the nearest"):
+        entropy.calibrate(router, [batch for batch, _ in batches], 2.5)
+
+
 def test_a_run_has_to_be_named(blt):
     """A splitter that asks an untrained model is a mistake, and the message has the command that trains one."""
     c = blt.copy_and_resolve_references()
