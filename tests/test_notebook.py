@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom on a checkpoint of a real, tiny training run."""
+"""The notebooks run from top to bottom on checkpoints of real, tiny training runs."""
 
 import ast
 import os
@@ -10,16 +10,20 @@ import pytest
 from nbclient import NotebookClient
 from samples import small_config
 
-NOTEBOOK = Path(__file__).parents[1] / "experiments" / "notebooks" / "inspect_run.ipynb"
+from lexitok import config as C
+from lexitok.training.loop import train
+
+NOTEBOOKS = Path(__file__).parents[1] / "experiments" / "notebooks"
 
 
-def cells():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def cells(name):
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
 
 
-def test_the_notebook_is_short_and_without_outputs():
-    """Its cells show how the public functions are used; outputs in the repository are noise in every diff."""
-    notebook = cells()
+@pytest.mark.parametrize("name", sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
+def test_notebooks_are_short_and_without_outputs(name):
+    """Their cells show how the public functions are used; outputs in the repository are noise in every diff."""
+    notebook = cells(name)
     nbformat.validate(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -30,38 +34,59 @@ def test_the_notebook_is_short_and_without_outputs():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    from lexitok.training.loop import train
-
+def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("notebook")
     (root / "texts").mkdir()
     for i in range(40):
         (root / "texts" / f"{i}.txt").write_text(f"Chapter {i}. The cat sat on the mat, and the dog saw the cat.\n" * 4)
-    config = small_config("hat_v2")
-    config.name = "tiny"
+    return root
+
+
+def run(root, name, kind, interface=None):
+    config = small_config(kind)
+    config.name = name
+    if interface is not None:
+        config.model.interface = interface
     config.data.source, config.data.cache = f"text:{root}/texts/*.txt", str(root / "cache")
     config.data.rows, config.data.symbols, config.data.units, config.data.packing_bins = 8, 64, 32, 8
     config.train.steps, config.train.log_every, config.train.eval_every = 4, 1, 2
     config.train.checkpoint_every = 4
-    train(config, root / "run")
-    return root / "run"
+    train(config, root / name)
+    return root / name
 
 
-def test_the_notebook_runs_on_a_tiny_run(run, monkeypatch):
-    """A notebook that nobody runs is broken at the next rename."""
-    monkeypatch.setenv("LEXITOK_RUN", str(run))
+def shown(name, root, monkeypatch, **environment):
+    """All that a notebook shows; there are no errors, and nothing was written to stderr."""
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setenv("IPYTHONDIR", str(run / "ipython"))
+    monkeypatch.setenv("IPYTHONDIR", str(root / "ipython"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    notebook = cells()
+    notebook = cells(name)
     NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
-    shown = "".join(
-        str(output.get("text", "")) + "".join(str(v) for v in output.get("data", {}).values())
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not any(output.output_type == "error" for output in outputs)
+    assert "stderr" not in {output.get("name") for output in outputs}
+    return "".join(
+        str(output.get("text", "")) + "".join(str(v) for v in output.get("data", {}).values()) for output in outputs
     )
-    assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+def test_inspect_run(root, monkeypatch):
+    """A notebook that nobody runs is broken at the next rename."""
+    text = shown("inspect_run", root, monkeypatch, LEXITOK_RUN=str(run(root, "tiny", "hat_v2")))
     for expected in ("tiny: byte_units, 260 symbols, boundary lagged", "| backbone |", "lexitok-surprisal", "| **`"):
-        assert expected in shown
-    assert "stderr" not in {output.get("name") for cell in notebook.cells for output in cell.get("outputs", [])}
+        assert expected in text
+
+
+def test_embeddings(root, monkeypatch):
+    """The geometry of interfaces comes out of checkpoints, of those that have parameters and of those without."""
+    arms = {"learned": C.table(), "codes": C.binary(), "random": C.lexinvariant()}
+    runs = [str(run(root, name, "bytes", interface)) for name, interface in arms.items()]
+    text = shown("embeddings", root, monkeypatch, LEXITOK_RUNS=" ".join(runs))
+    for expected in (
+        "learned: table, codes: binary, random: lexinvariant",
+        "| codes | 260 of 260 | 1 |",
+        "overlap",
+    ):
+        assert expected in text
