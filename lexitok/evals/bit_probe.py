@@ -27,11 +27,6 @@ def bits_of(ids_N: np.ndarray, K: int) -> np.ndarray:
     return ids_N.astype(np.int64)[:, None] >> np.arange(K)[None] & 1
 
 
-def id_bits(V: int) -> int:
-    """`K = ⌈log2 V⌉`, at least 1: bits of the ids of `V` symbols."""
-    return max(1, (V - 1).bit_length())
-
-
 def bit_probe(
     x_NxD: np.ndarray, ids_N: np.ndarray, K: int, tested_N: np.ndarray, *, ridge: float = 1e-3
 ) -> BitAccuracy:

@@ -14,9 +14,10 @@ from jaxtyping import Array, Float
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
-from lexitok.evals.bit_probe import BitAccuracy, bit_probe, held_out, id_bits
+from lexitok.evals.bit_probe import BitAccuracy, bit_probe, held_out
 from lexitok.evals.devices import put
 from lexitok.evals.rows import ProbeError, Stretches, row_batches
+from lexitok.interfaces.binary import id_bits
 
 
 @dataclasses.dataclass(frozen=True)

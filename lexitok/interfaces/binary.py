@@ -16,6 +16,11 @@ from lexitok.interfaces.head import Headed
 RECODINGS, LIFTS, NORMS = ("canonical", "affine"), ("zero_one", "plus_minus"), ("none", "rms")
 
 
+def id_bits(V: int) -> int:
+    """`K = ⌈log2 V⌉`, at least 1: bits of the ids of `V` symbols."""
+    return max(1, (V - 1).bit_length())
+
+
 class BinaryCodes(Headed):
     """`x_j = c(t)[j mod K]` with `K = ⌈log2 V⌉` bits `c(t)`: no parameters and no table; the read-out is learned.
 
@@ -32,7 +37,7 @@ class BinaryCodes(Headed):
         for name, known in (("recoding", RECODINGS), ("lift", LIFTS), ("norm", NORMS)):
             if c[name] not in known:
                 raise ValueError(f"unknown interface.{name} '{c[name]}'; there are {', '.join(known)}")
-        self.K = max(1, (V - 1).bit_length())
+        self.K = id_bits(V)
         if self.K > D:
             raise ValueError(f"{V} symbols have codes of {self.K} bits, which do not fit into {D} dimensions")
         self.D, self.lift, self.norm = D, c.lift, c.norm

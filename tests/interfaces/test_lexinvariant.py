@@ -11,6 +11,7 @@ from lexitok.data.batch import Batch
 from lexitok.data.first_occurrence import by_first_occurrence
 from lexitok.interfaces import make_interface
 from lexitok.interfaces.lexinvariant import row_choices, row_vectors
+from lexitok.models.build import evaluated
 from lexitok.models.token_lm import TokenLM
 
 B, S, V, D = 3, 24, 40, 16
@@ -147,8 +148,6 @@ def test_semi_lexinvariant_is_between_both():
 
 def test_semi_lexinvariant_learns_and_is_evaluated_without_noise():
     """A regulariser: the table gets gradients where it is used, and evaluation sees learned vectors alone."""
-    from lexitok.models.build import evaluated
-
     model, batch = make_model(C.semi_lexinvariant(random=0.5)), a_batch(text())
     grad = jax.jit(jax.grad(lambda model: model.scores(batch).nll_BxS.sum()))(model).interface.table[...]
     used = (~np.asarray(row_choices(SEEDS, jnp.broadcast_to(jnp.arange(V, dtype=jnp.int32), (B, V)), 0.5))).any(0)
