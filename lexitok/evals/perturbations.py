@@ -1,13 +1,16 @@
 """Noise of the HAT paper's robustness probe (arXiv 2501.10322): characters swapped, replaced or dropped, upper case.
 
-What may be hit are characters inside words: those that are letters or digits, and whose neighbours on both sides are
-too. Of these, a fraction is drawn without replacement, from a seed and the document's own bytes: a document is hit at
-the same characters by all three, in whatever company it comes.
+What may be hit are characters inside words: those that are letters, digits or marks, and whose neighbours on both sides
+are too. (The paper's texts are Latin. In Khmer, whose vowels are marks, 5 % of the characters could be hit without
+them, and 45 % with.) Of these, a fraction is drawn without replacement, from a seed and the document's own bytes: a
+document is hit at the same characters by all three, in whatever company it comes.
 """
 
 import dataclasses
+import functools
 import hashlib
 import random
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,9 +39,14 @@ class Perturbed:
 
 
 def candidates(characters: Sequence[str]) -> np.ndarray:
-    """int64: places of the letters and digits between two others."""
-    alnum = np.fromiter((c.isalnum() for c in characters), bool, len(characters))
-    return np.flatnonzero(alnum[:-2] & alnum[1:-1] & alnum[2:]) + 1
+    """int64: places of the letters, digits and marks between two others."""
+    inside = np.fromiter(map(_in_words, characters), bool, len(characters))
+    return np.flatnonzero(inside[:-2] & inside[1:-1] & inside[2:]) + 1
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_words(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
 def swap(characters: Sequence[str], chosen: Sequence[int], rng: random.Random) -> list[str]:

@@ -27,6 +27,7 @@ def test_candidates_are_inside_words():
     assert [TEXT[i] for i in candidates("a bc def, x1y2!")] == [TEXT[i] for i in (6, 11, 12)]
     assert candidates("a bc def, x1y2!").tolist() == [6, 11, 12]
     assert candidates("世界中文").tolist() == [1, 2]
+    assert candidates("ភាសា x\u0301y").tolist() == [1, 2, 6]  # vowels and accents are marks
     assert all(len(candidates(text)) == 0 for text in ("", "a", "ab", "a-b-c"))
 
 
