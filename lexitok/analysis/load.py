@@ -14,7 +14,7 @@ from lexitok.data.sources import open_source
 from lexitok.evals.devices import current_mesh
 from lexitok.models.build import evaluated, model_for
 from lexitok.sharding import state_shardings
-from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from lexitok.text.tokenizer_files import tokenizer_from_bytes
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.checkpoint_reading import read_checkpoint
 from lexitok.training.trees import from_dicts, names, to_dicts
@@ -49,7 +49,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
 
 def encoder_of(record: RunRecord) -> Encoder:
     """The encoder of a run, with the tokenizer that its checkpoint holds."""
-    tokenizer = SentencePieceTokenizer.from_bytes(record.vocabulary) if record.vocabulary else None
+    tokenizer = tokenizer_from_bytes(record.vocabulary) if record.vocabulary else None
     return make_encoder(record.config.text, tokenizer)
 
 

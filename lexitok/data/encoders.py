@@ -13,6 +13,7 @@ from lexitok.text.segmentation import Splitter
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.splitters import make_splitter
 from lexitok.text.splitters.tokens import TokenSplitter
+from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary, byte_vocabulary
 
 KINDS = ("bytes", "byte_units", "subword")
@@ -197,14 +198,14 @@ def _splitter(text: Any, tokenizer: Tokenizer | None) -> Splitter | None:
     return make_splitter(text.splitter, max_unit_bytes=text.max_unit_bytes, stride=text.stride, digits=text.digits)
 
 
-def make_tokenizer(vocabulary: Any, documents: Iterable[bytes]) -> SentencePieceTokenizer:
+def make_tokenizer(vocabulary: Any, documents: Iterable[bytes]) -> Tokenizer:
     """Loads the tokenizer at `vocabulary.path`, or else trains one on the first `train_bytes` of `documents`.
 
     Raises:
-      FileNotFoundError, ValueError: as `SentencePieceTokenizer.load` and `train` do.
+      FileNotFoundError, ValueError: as `load_tokenizer` and `SentencePieceTokenizer.train` do.
     """
     if vocabulary.path:
-        return SentencePieceTokenizer.load(vocabulary.path)
+        return load_tokenizer(vocabulary.path)
     first = _first_bytes(documents, vocabulary.train_bytes)
     return SentencePieceTokenizer.train(first, kind=vocabulary.kind, size=vocabulary.size)
 

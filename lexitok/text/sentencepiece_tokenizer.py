@@ -2,7 +2,8 @@
 
 SentencePiece writes spaces as U+2581 and reads text, not bytes. What it cannot tell apart or hold (bytes that are not
 UTF-8, a literal U+2581, NUL) goes around it, to the byte tokens of byte fallback, so that a model trained here is exact
-for any bytes. A loaded model that normalises its text is used as it is, and each text that it changed is flagged.
+for any bytes. A loaded model that puts a space before its text does so once, and is exact but for that. One that
+normalises its text is used as it is, and each text that it changed is flagged.
 """
 
 import io
@@ -16,10 +17,12 @@ import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from lexitok.text.roles import with_roles
+from lexitok.text.shares import prefixed, shares
+from lexitok.text.token_bytes import SPACE, from_byte_token, from_sentencepiece
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes exist at run time only
-SPACE = "\u2581"
 KINDS = ("bpe", "unigram")
 
 _AROUND = re.compile("([\udc80-\udcff\u2581\0]+)")  # undecodable bytes come as U+DC80 to U+DCFF (surrogateescape)
@@ -49,12 +52,17 @@ class SentencePieceTokenizer:
         """
         self._model = model
         self._processor, proto = _parse(model, name)
-        self.vocabulary = _vocabulary(self._processor)
+        self.vocabulary = _vocabulary(self._processor, proto)
         ids = [self._processor.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
         has_bytes = all(self._processor.is_byte(i) for i in ids)
         self._byte_ids = np.array(ids, np.int32) if has_bytes else None
+        # A space before the text is put there here, so that parts of a text can be encoded without.
+        self._prefix = " " if has_bytes and _only_prefixes(proto) else ""
+        if self._prefix:
+            proto.normalizer_spec.add_dummy_prefix = False
+        self._plain = _processor(proto) if self._prefix else self._processor
         self._word = _word_pattern(proto)
-        self._words = _Words(self._processor)
+        self._words = _Words(self._plain)
 
     def __reduce__(self):
         return SentencePieceTokenizer, (self._model,)
@@ -122,12 +130,19 @@ class SentencePieceTokenizer:
     def encode(self, data: bytes) -> Encoding:
         """The tokens of any bytes, without `bos` and `eot`; `nbytes` adds up to `len(data)` for every model."""
         text = data.decode("utf-8", "surrogateescape")
+        text = self._prefix + text if text else text
         plain = self._byte_ids is None or (data.isascii() and b"\0" not in data)
         parts = [text] if plain else _AROUND.split(text)
         ids = np.concatenate([self._around(part) if odd % 2 else self._ids(part) for odd, part in enumerate(parts)])
         if self.vocabulary.decode(ids) == data:
             return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)
+        if self._prefix and self.vocabulary.decode(ids) == self._prefix.encode() + data:
+            return Encoding(ids, prefixed(self.vocabulary.lengths[ids]), lossy=True)
         return self._lossy(data)
+
+    def library_ids(self, text: str) -> list[int]:
+        """The tokens that SentencePiece gives by itself."""
+        return self._processor.encode(text)
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes of `ids`. Raises ValueError for an id that is not in the vocabulary."""
@@ -139,7 +154,7 @@ class SentencePieceTokenizer:
 
     def _ids(self, text: str) -> np.ndarray:
         if self._word is None:
-            return self._processor.encode(text.encode("utf-8", "surrogateescape"), out_type="numpy")
+            return self._plain.encode(text.encode("utf-8", "surrogateescape"), out_type="numpy")
         if len(self._words) > _REMEMBERED_WORDS:
             self._words.clear()
         ids = itertools.chain.from_iterable(map(self._words.__getitem__, self._word.findall(text)))
@@ -150,10 +165,9 @@ class SentencePieceTokenizer:
         if not pieces:  # the model dropped all there was: one unknown token stands for it
             ids = [self._processor.unk_id()] if data else []
             return Encoding(np.array(ids, np.int32), np.array([len(data)][: len(ids)], np.int32), lossy=bool(data))
+        ids = np.array([piece.id for piece in pieces], np.int32)
         begins = np.array([piece.begin for piece in pieces], np.int64)
-        begins[0] = 0
-        nbytes = np.diff(np.maximum.accumulate(begins), append=len(data))
-        return Encoding(np.array([piece.id for piece in pieces], np.int32), nbytes.astype(np.int32), lossy=True)
+        return Encoding(ids, shares(begins, self.vocabulary.lengths[ids], len(data)), lossy=True)
 
 
 class _Words(dict[str, list[int]]):
@@ -181,28 +195,34 @@ def _parse(model: bytes, name: str) -> tuple[sentencepiece.SentencePieceProcesso
     return processor, proto
 
 
-def _vocabulary(processor: sentencepiece.SentencePieceProcessor) -> Vocabulary:
-    ids = range(processor.vocab_size())
-    tokens = [_bytes_of(processor, i) for i in ids]
-    specials = {i for i in ids if processor.is_control(i) or processor.is_unknown(i) or processor.is_unused(i)}
-    if processor.eos_id() < 0 and processor.bos_id() < 0:
-        specials.add(len(tokens))
-        tokens.append(b"")
-        eot = bos = len(tokens) - 1
-    else:
-        eot = processor.eos_id() if processor.eos_id() >= 0 else processor.bos_id()
-        bos = processor.bos_id() if processor.bos_id() >= 0 else eot
-    pad = processor.pad_id() if processor.pad_id() >= 0 else eot
-    return Vocabulary(tuple(tokens), frozenset(specials), bos=bos, eot=eot, pad=pad)
+def _only_prefixes(proto: Any) -> bool:
+    """Whether all that a model does to its text is to put a space before it."""
+    normalizer = proto.normalizer_spec
+    changes = normalizer.precompiled_charsmap or normalizer.remove_extra_whitespaces
+    before = normalizer.add_dummy_prefix and not proto.trainer_spec.treat_whitespace_as_suffix
+    return before and normalizer.escape_whitespaces and not changes
 
 
-def _bytes_of(processor: sentencepiece.SentencePieceProcessor, i: int) -> bytes:
-    piece = processor.id_to_piece(i)
-    if processor.is_byte(i):
-        return bytes([int(piece[3:5], 16)])
-    if processor.is_control(i) or processor.is_unknown(i) or processor.is_unused(i):
-        return b""
-    return piece.replace(SPACE, " ").encode()
+def _processor(proto: Any) -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+
+
+def _vocabulary(processor: sentencepiece.SentencePieceProcessor, proto: Any) -> Vocabulary:
+    pieces = [(piece.piece, piece.type) for piece in proto.pieces]
+    text = (proto.SentencePiece.NORMAL, proto.SentencePiece.USER_DEFINED)
+    byte = proto.SentencePiece.BYTE
+    tokens = [
+        from_sentencepiece(piece) if of in text else (from_byte_token(piece) or b"") if of == byte else b""
+        for piece, of in pieces
+    ]
+    said = {
+        "bos": processor.bos_id(),
+        "eos": processor.eos_id(),
+        "pad": processor.pad_id(),
+        "unknown": processor.unk_id(),
+    }
+    names = {i: piece for i, (piece, _) in enumerate(pieces) if not tokens[i]}
+    return with_roles(tokens, names, names, {role: i for role, i in said.items() if i >= 0})
 
 
 def _word_pattern(proto: Any) -> re.Pattern[str] | None:

