@@ -6,6 +6,9 @@ Variants, joined by commas: what an arm of `ARMS` is; the symbols, `bytes` (the 
 2,048 tokens that is trained on the text; and the size, `tiny` (the default) or `gpu1`. All have the same backbone.
 `learned`, the codes and the pictures have a read-out of their own, which is learned; the lexinvariant models, and
 `learned_tied`, their counterpart, are read out with the vectors that symbols enter with.
+
+The backbone of `tiny` is leaner than that of other configs: a lexinvariant model has to learn to use its context before
+it learns anything else, which takes thousands of rows. They are of 512 symbols, as in arXiv 2305.16349.
 """
 
 from ml_collections import ConfigDict
@@ -14,6 +17,7 @@ from lexitok.config import binary, default_config, glyphs, lexinvariant, semi_le
 from lexitok.config_files import variant
 from lexitok.sizes import backbone, sized
 
+LEAN = {"D": 64, "L": 2, "H": 2, "K": 2, "N": 32, "F": 192}
 ARMS = {
     "learned": lambda: table(),
     "learned_tied": lambda: table(tied="yes"),
@@ -40,7 +44,9 @@ def get_config(arg: str = "") -> ConfigDict:
 
 
 def _shape(c: ConfigDict, size: str) -> None:
-    c.model.backbone = backbone(size)
+    c.model.backbone = backbone(size, **(LEAN if size == "tiny" else {}))
+    if size == "tiny":
+        c.data.rows, c.data.symbols = 8, 512
     if c.text.kind == "subword":
         _subword(c)
 

@@ -64,13 +64,17 @@ def transformer(**changes) -> ConfigDict:
     c.F = 768
     c.mixer = "attention"  # `attention`, `mamba2`, `mlstm` (see the functions of these names)
     c.feed_forward = "gated"  # `gated`, `plain` (two matrices), `none`
-    c.activation = "silu"  # of the feed-forward: `silu`, `gelu`, `relu`
+    c.activation = "silu"  # of the feed-forward: `silu`, `gelu` (by tanh), `gelu_exact`, `relu`
+    c.feed_forward_bias = "none"  # `none`, `learned`
+    c.attention_bias = "none"  # of the projections: `none`, `qkv` (Qwen 2), `all` (GPT-NeoX)
+    c.residual = "serial"  # `serial`, or `parallel`: the feed-forward reads what the mixer reads (GPT-NeoX)
     c.norm_eps = 1e-5
     c.norm_scale = "plain"  # `plain`: x*w; `offset`: x*(1+w), as Gemma
+    c.norm_bias = "none"  # of `layer` norms: `none`, `learned` (GPT-NeoX)
     c.qk_norm = "none"  # `none`, `rms` (Qwen 3, Gemma 3), `rms_all` heads together (OLMo 2), `layer`
     c.pre_norms = "rms"  # `rms`, `layer`, `none`: before each sublayer
     c.post_norms = "none"  # the same, after each sublayer (Gemma 3: both, OLMo 2: only after)
-    c.layer_kinds = ("global",)  # repeated over the layers; `global` or `local`
+    c.layer_kinds = ("global",)  # repeated over the layers; `global`, `local`, `unrotated` (global, SmolLM 3)
     c.window = 0  # positions that a `local` layer sees, itself included
     c.rope_base = 10_000.0
     c.rope_base_local = 10_000.0
@@ -249,6 +253,7 @@ def glyphs(**changes) -> ConfigDict:
     """Interface: a picture of a symbol's text, frozen; nothing is learned of how symbols enter (arXiv 2507.04886)."""
     c = _interface("glyphs")
     c.font = ""  # path of a .hex font; empty: Unscii and Unifont, of the extra `glyphs`
+    c.font_fingerprint = ""  # of its glyphs, SHA-256: no other font will do; empty: any, and a run writes down which
     c.size = 16  # pixels of the square's side: 16, 32 or 64
     c.drawing = "published"  # `published`: white space is blank, long tokens fade; `legible`: less so
     c.distinct = "published"  # `published`: symbols that look alike are one vector; `told_apart`: by a code
@@ -295,6 +300,7 @@ def _optimizer() -> ConfigDict:
     c.weight_decay = 0.1  # decoupled; not on norms, biases, latent vectors
     c.muon_lr = 0.02  # of matrices, when `name` is `muon`
     c.clip = 1.0  # global norm of the gradient; 0: none
+    c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
     c.accumulate = 1  # micro-batches a step; they divide data.rows
     c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
     c.warmup = 100  # steps
@@ -313,6 +319,9 @@ def _train() -> ConfigDict:
     c.keep = 2  # checkpoints
     c.z_loss = 0.0
     c.ema = 0.0  # decay of the exponential average of the parameters; 0: none
+    # A run whose parameters a fresh state begins with: those of `part` of its model, for the part `at` of this one, by
+    # name, as `stage.backbone`; empty: the whole model.
+    c.start = ConfigDict({"run": "", "part": "", "at": ""})
     c.loss_chunk = 512  # positions of a row whose logits are held at once
     return c
 

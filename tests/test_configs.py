@@ -45,6 +45,7 @@ VARIANTS = {
         "glyphs_told_apart,subword",
         "lexinvariant,subword,gpu1",
     ),
+    "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
     "family": ("hat_v2,english", "subword,khmer"),
 }
 ALL = [(name, variant) for name, variants in VARIANTS.items() for variant in variants]

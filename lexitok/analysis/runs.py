@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from lexitok.config_files import ConfigError, from_json
 from lexitok.evals.documents import FILE as DOCUMENTS_FILE
 from lexitok.evals.documents import DocumentScores, read_documents
+from lexitok.older_configs import completed
 from lexitok.training.metrics import FILE as METRICS_FILE
 from lexitok.training.metrics import read_metrics
 
@@ -110,7 +111,7 @@ def read_config(path: Path) -> ConfigDict:
     if not file.is_file():
         raise RunError(f"{path} is not a run: it has no config.json")
     try:
-        return from_json(file.read_text(encoding="utf-8"))
+        return completed(from_json(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError, ConfigError) as error:
         raise RunError(f"{file} is not a config: {error}") from error
 

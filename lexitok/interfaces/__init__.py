@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.binary import BinaryCodes
-from lexitok.interfaces.glyphs import Glyphs
+from lexitok.interfaces.glyphs import Glyphs, pin_font
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
 from lexitok.ops.linear_cross_entropy import Scores
@@ -21,6 +21,7 @@ INTERFACES: dict[str, Any] = {
     "lexinvariant": Lexinvariant,
     "semi_lexinvariant": SemiLexinvariant,
 }
+_PINS = {"glyphs": pin_font}
 
 
 @runtime_checkable
@@ -67,3 +68,9 @@ def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, tokens: Sequen
     if c.kind not in INTERFACES:
         raise ValueError(f"unknown interface.kind '{c.kind}'; there are {', '.join(INTERFACES)}")
     return INTERFACES[c.kind](c, V, D, tokens, rngs=rngs)
+
+
+def pin(c: ConfigDict) -> None:
+    """Writes into a config section what its interface takes from outside, so that a checkpoint's config says it."""
+    if c.kind in _PINS:
+        _PINS[c.kind](c)

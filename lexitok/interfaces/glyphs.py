@@ -18,7 +18,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from lexitok.interfaces.head import Headed
 from lexitok.nn.frozen import Frozen
 from lexitok.text.glyphs import draw_tokens, unpack
-from lexitok.text.hex_font import HEIGHT, HexFont
+from lexitok.text.hex_font import HEIGHT, FontError, HexFont
 
 DISTINCT = ("published", "told_apart")
 _BLOCK = 1 << 14  # tokens whose pixels are unpacked at once
@@ -43,7 +43,8 @@ class Glyphs(Headed):
     many as the largest group needs, and the pictures have the elements before them.
 
     What is frozen here is no part of a checkpoint. It is made again from the vocabulary and the font, so a model needs
-    the font that it was trained with; principal axes are computed to rounding, and not bit by bit, the same elsewhere.
+    the font that it was trained with, and its config holds the `font_fingerprint`; principal axes are computed to
+    rounding, and not bit by bit, the same elsewhere.
 
     Args:
       c: made by `lexitok.config.glyphs`.
@@ -54,7 +55,7 @@ class Glyphs(Headed):
 
     Raises:
       ValueError: unknown settings, `tokens` that are not of the `V` symbols, or a code that does not fit into `D`.
-      FontError: the font cannot be found or read.
+      FontError: the font cannot be found or read, or is not that of `c.font_fingerprint`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Glyphs(Headed):
             raise ValueError(f"unknown interface.distinct '{c.distinct}'; there are {', '.join(DISTINCT)}")
         if len(tokens) != V:
             raise ValueError(f"glyphs are drawn from the bytes of {V} symbols, and there are those of {len(tokens)}")
+        _check_font(c)
         made = _make(tuple(tokens), D, c.font, c.size, c.drawing, c.distinct)
         self.D, self.scale, self.bits = D, c.scale, made.bits
         self.pictures, self.mean = made.pictures, made.mean
@@ -85,6 +87,27 @@ class Glyphs(Headed):
         picture = jnp.pad(picture, ((0, 0), (0, 0), (0, room - picture.shape[-1])))
         code = _bits(jnp.asarray(self.ranks.array)[symbols_BxS], self.bits)
         return (jnp.concatenate([picture, code], axis=-1) * self.scale).astype(dtype)
+
+
+def pin_font(c: ConfigDict) -> None:
+    """Writes the fingerprint of the font that `c` names into `c`, where there is none.
+
+    Raises:
+      FontError: the font cannot be found or read.
+    """
+    if not c.font_fingerprint:
+        c.font_fingerprint = HexFont.read(c.font).fingerprint
+
+
+def _check_font(c: ConfigDict | FrozenConfigDict) -> None:
+    if not c.font_fingerprint:
+        return
+    font = HexFont.read(c.font)
+    if font.fingerprint != c.font_fingerprint:
+        raise FontError(
+            f"{font.source} has the fingerprint {font.fingerprint[:12]}…, and this model reads pictures of the font "
+            f"{c.font_fingerprint[:12]}…: set model.interface.font to that one's path"
+        )
 
 
 def _bits(ranks_BxS: Int[Array, "B S"], bits: int) -> Float[Array, "B S bits"]:

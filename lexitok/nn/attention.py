@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import make_norm, normal, normed, rope
+from lexitok.nn.layers import Bias, biased, make_norm, normal, normed, rope
 from lexitok.ops.attention import Places, attention
 
 
@@ -24,18 +24,25 @@ class Attention(nnx.Module):
         self.wk = normal(rngs, (c.D, c.K, c.N), c.D)
         self.wv = normal(rngs, (c.D, c.K, c.N), c.D)
         self.wo = normal(rngs, (c.H, c.N, c.D), c.H * c.N, gain=1 / math.sqrt(2 * c.L))
+        self.q_bias = Bias(c.H, c.N) if c.attention_bias != "none" else None
+        self.k_bias = Bias(c.K, c.N) if c.attention_bias != "none" else None
+        self.v_bias = Bias(c.K, c.N) if c.attention_bias != "none" else None
+        self.o_bias = Bias(c.D) if c.attention_bias == "all" else None
         # Of each head, or (`rms_all`, as in OLMo 2) of all heads together.
         kind, heads = ("rms", (c.H, c.K)) if c.qk_norm == "rms_all" else (c.qk_norm, (1, 1))
         self.q_norm = make_norm(kind, c, heads[0] * c.N)
         self.k_norm = make_norm(kind, c, heads[1] * c.N)
 
     def project(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> tuple[Array, Array, Array]:
-        """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions."""
+        """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions if the layer's kind is."""
         c, dtype = self.c, x_BxSxD.dtype
         q = jnp.einsum("BSD,DHN->BSHN", x_BxSxD, self.wq[...].astype(dtype))
         k = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wk[...].astype(dtype))
         v = jnp.einsum("BSD,DKN->BSKN", x_BxSxD, self.wv[...].astype(dtype))
+        q, k, v = biased(self.q_bias, q), biased(self.k_bias, k), biased(self.v_bias, v)
         q, k = self._normed(self.q_norm, q), self._normed(self.k_norm, k)
+        if kind == "unrotated":
+            return q, k, v
         turn = {
             "global": {"base": c.rope_base, "scale": c.rope_scale, "llama3": tuple(c.rope_llama3)},
             "local": {"base": c.rope_base_local},
@@ -63,7 +70,7 @@ class Attention(nnx.Module):
             softcap=c.softcap,
             implementation=None if c.attention == "auto" or key is not None else c.attention,
         )
-        return jnp.einsum("BTHN,HND->BTD", y_BxTxHxN, self.wo[...].astype(q.dtype))
+        return biased(self.o_bias, jnp.einsum("BTHN,HND->BTD", y_BxTxHxN, self.wo[...].astype(q.dtype)))
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
         return self.mix(*self.project(x_BxSxD, places, kind), places, None, kind)

@@ -14,9 +14,13 @@ from lexitok.sharding import keep_rows_split
 
 
 class Block(nnx.Module):
-    """A mixer and a feed-forward, with norms before (`pre_norms`), and before they join the residual stream."""
+    """A mixer and a feed-forward, with norms before (`pre_norms`), and before they join the residual stream.
+
+    The feed-forward reads what the mixer has added to, or, where `c.residual` is `parallel`, what the mixer reads.
+    """
 
     def __init__(self, c: ConfigDict, *, scope: str, rngs: nnx.Rngs):
+        self.residual = c.residual
         feeds = c.feed_forward != "none"
         self.mixer_norm = make_norm(c.pre_norms, c)
         self.mixer = mixers.make_mixer(c, scope, rngs)
@@ -27,15 +31,16 @@ class Block(nnx.Module):
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
         y = mixers.mix(self.mixer, normed(self.mixer_norm, x_BxSxD), places, kind)
-        return self._feed(keep_rows_split(x_BxSxD + normed(self.mixer_post_norm, y)))
+        return self._join(x_BxSxD, normed(self.mixer_post_norm, y))
 
     def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kind: str, held: Any, layer: Array, cache: Cache):
         """As a call on new positions behind those in the cache; returns the output and what all layers hold."""
         y, held = mixers.extend(self.mixer, normed(self.mixer_norm, x_BxTxD), places, kind, held, layer, cache)
-        return self._feed(keep_rows_split(x_BxTxD + normed(self.mixer_post_norm, y))), held
+        return self._join(x_BxTxD, normed(self.mixer_post_norm, y)), held
 
-    def _feed(self, x: Array) -> Array:
+    def _join(self, x: Array, mixed: Array) -> Array:
+        out = keep_rows_split(x + mixed)
         if self.feed_forward is None:
-            return x
-        y = self.feed_forward(normed(self.feed_forward_norm, x))
-        return keep_rows_split(x + normed(self.feed_forward_post_norm, y))
+            return out
+        y = self.feed_forward(normed(self.feed_forward_norm, x if self.residual == "parallel" else out))
+        return keep_rows_split(out + normed(self.feed_forward_post_norm, y))

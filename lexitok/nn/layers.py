@@ -34,6 +34,22 @@ class Project(nnx.Module):
         return y if self.bias is None else y + jnp.expand_dims(self.bias[...].astype(x.dtype), range(x.ndim - 1))
 
 
+class Bias(nnx.Module):
+    """A learned `bias` of the given shape that is added to the last axes, zero at first."""
+
+    def __init__(self, *shape: int):
+        self.bias = nnx.Param(jnp.zeros(shape, jnp.float32))
+
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        bias = self.bias[...]
+        return x + jnp.expand_dims(bias.astype(x.dtype), range(x.ndim - bias.ndim))
+
+
+def biased(bias: Bias | None, x: Array) -> Array:
+    """`x` and the bias, if there is one."""
+    return x if bias is None else bias(x)
+
+
 class RmsNorm(nnx.Module):
     """Division by the root mean square, then a learned scale: `x * w`, or `x * (1 + w)` where `kind` is `offset`."""
 
@@ -52,29 +68,33 @@ class RmsNorm(nnx.Module):
 
 
 class LayerNorm(nnx.Module):
-    """Less the mean, over the standard deviation, then a learned scale (arXiv 1607.06450, without bias)."""
+    """Less the mean, over the standard deviation, then a learned scale (arXiv 1607.06450), and a `learned` bias."""
 
-    def __init__(self, D: int, *, eps: float):
+    def __init__(self, D: int, *, eps: float, bias: str = "none"):
         self.eps = eps
         self.scale = nnx.Param(jnp.ones(D, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(D, jnp.float32)) if bias == "learned" else None
 
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         x32 = x.astype(jnp.float32)
         x32 = x32 - jnp.mean(x32, axis=-1, keepdims=True)
         x32 = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + self.eps)
-        return (x32 * jnp.expand_dims(self.scale[...], range(x.ndim - 1))).astype(x.dtype)
+        x32 = x32 * jnp.expand_dims(self.scale[...], range(x.ndim - 1))
+        if self.bias is not None:
+            x32 = x32 + jnp.expand_dims(self.bias[...], range(x.ndim - 1))
+        return x32.astype(x.dtype)
 
 
 NORMS = ("rms", "layer", "none")
 
 
 def make_norm(kind: str, c: ConfigDict, D: int | None = None) -> RmsNorm | LayerNorm | None:
-    """A norm over `D`, by default that of the section `c`, which also says its `norm_eps` and `norm_scale`."""
+    """A norm over `D`, by default that of the section `c`, which also has `norm_eps`, `norm_scale` and `norm_bias`."""
     width: int = c.D if D is None else D
     if kind == "rms":
         return RmsNorm(width, eps=c.norm_eps, kind=c.norm_scale)
     if kind == "layer":
-        return LayerNorm(width, eps=c.norm_eps)
+        return LayerNorm(width, eps=c.norm_eps, bias=c.norm_bias)
     if kind != "none":
         raise ValueError(f"unknown norm '{kind}'; there are {', '.join(NORMS)}")
     return None
@@ -85,12 +105,20 @@ def normed(norm: RmsNorm | LayerNorm | None, x: Array) -> Array:
     return x if norm is None else norm(x)
 
 
-ACTIVATIONS = {"silu": jax.nn.silu, "gelu": lambda x: jax.nn.gelu(x, approximate=True), "relu": jax.nn.relu}
+ACTIVATIONS = {
+    "silu": jax.nn.silu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=True),
+    "relu": jax.nn.relu,
+    "gelu_exact": lambda x: jax.nn.gelu(x, approximate=False),
+}
 FEED_FORWARDS = ("gated", "plain", "none")
 
 
 class FeedForward(nnx.Module):
-    """`down(activation(gate(x)) * up(x))`, or, where `c.feed_forward` is `plain`, `down(activation(up(x)))`."""
+    """`down(activation(gate(x)) * up(x))`, or, where `c.feed_forward` is `plain`, `down(activation(up(x)))`.
+
+    Each of the maps has a bias where `c.feed_forward_bias` is `learned`.
+    """
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         if c.activation not in ACTIVATIONS:
@@ -99,12 +127,19 @@ class FeedForward(nnx.Module):
         self.gate = normal(rngs, (c.D, c.F), c.D) if c.feed_forward == "gated" else None
         self.up = normal(rngs, (c.D, c.F), c.D)
         self.down = normal(rngs, (c.F, c.D), c.F, gain=1 / math.sqrt(2 * c.L))
+        learned = c.feed_forward_bias == "learned"
+        self.gate_bias = Bias(c.F) if learned and self.gate is not None else None
+        self.up_bias = Bias(c.F) if learned else None
+        self.down_bias = Bias(c.D) if learned else None
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         dtype = x_BxSxD.dtype
-        activation, h = ACTIVATIONS[self.activation], x_BxSxD @ self.up[...].astype(dtype)
-        h = activation(h) if self.gate is None else activation(x_BxSxD @ self.gate[...].astype(dtype)) * h
-        return h @ self.down[...].astype(dtype)
+        activation, h = ACTIVATIONS[self.activation], biased(self.up_bias, x_BxSxD @ self.up[...].astype(dtype))
+        if self.gate is None:
+            h = activation(h)
+        else:
+            h = activation(biased(self.gate_bias, x_BxSxD @ self.gate[...].astype(dtype))) * h
+        return biased(self.down_bias, h @ self.down[...].astype(dtype))
 
 
 def rope(

@@ -30,6 +30,12 @@ REMAT = {
 }
 
 
+LAYER_KINDS = ("global", "local", "unrotated")
+BIASES = ("none", "learned")
+ATTENTION_BIASES = ("none", "qkv", "all")
+RESIDUALS = ("serial", "parallel")
+
+
 class Transformer(nnx.Module):
     """`L` blocks and a final norm.
 
@@ -126,12 +132,16 @@ def _check(c: ConfigDict) -> None:
         ("final_norm", NORMS),
         ("pre_norms", NORMS),
         ("post_norms", NORMS),
+        ("norm_bias", BIASES),
+        ("feed_forward_bias", BIASES),
+        ("attention_bias", ATTENTION_BIASES),
+        ("residual", RESIDUALS),
     ):
         if c[name] not in known:
             raise ValueError(f"unknown {name} '{c[name]}'; there are {', '.join(known)}")
-    unknown = set(c.layer_kinds) - {"global", "local"}
+    unknown = set(c.layer_kinds) - set(LAYER_KINDS)
     if unknown or not c.layer_kinds:
-        raise ValueError(f"unknown layer kinds {sorted(unknown)}; a layer is global or local")
+        raise ValueError(f"unknown layer kinds {sorted(unknown)}; there are {', '.join(LAYER_KINDS)}")
     if "local" in c.layer_kinds and c.window < 1 and c.mixer == "attention":
         raise ValueError("local layers need a window: set window to the positions that they see")
 

@@ -12,6 +12,7 @@ is read from where it is installed and no part of lexitok.
 
 import functools
 import gzip
+import hashlib
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,12 @@ class HexFont:
     def codes(self) -> list[int]:
         """The code points that have a glyph, in order."""
         return sorted(self._glyphs)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the glyphs, in hexadecimal: equal if and only if all of them are, whatever file they are from."""
+        lines = (f"{code:06X}:{self._glyphs[code].hex()}\n".encode() for code in self.codes())
+        return hashlib.sha256(b"".join(lines)).hexdigest()
 
     def bitmap(self, code: int) -> Bool[np.ndarray, "16 width"]:
         """The glyph of a code point, 8 or 16 pixels wide; true is ink.

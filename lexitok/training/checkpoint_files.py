@@ -17,6 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from lexitok.config_files import diff, from_json, to_json
+from lexitok.older_configs import completed
 
 FOLDER = "checkpoints"
 LIST = "files.json"
@@ -65,7 +66,8 @@ class RunRecord:
     @classmethod
     def from_tree(cls, tree: dict[str, Any]) -> "RunRecord":
         """What `to_tree` made."""
-        return cls(from_json(json.dumps(tree["config"])), base64.b64decode(tree["vocabulary"]), tree["metadata"])
+        config = completed(from_json(json.dumps(tree["config"])))
+        return cls(config, base64.b64decode(tree["vocabulary"]), tree["metadata"])
 
     @property
     def fingerprint(self) -> str:
@@ -74,9 +76,9 @@ class RunRecord:
 
 
 # What may differ between a checkpoint and the run that resumes it: how the same function is computed, and where its
-# vocabulary came from (the fingerprint says whether it is the same).
+# vocabulary and its font came from (fingerprints say whether they are the same).
 _SECTIONS = re.compile(r"(model|text)\.")
-FREE = frozenset({"remat", "attention", "compute_dtype", "path", "train_bytes"})
+FREE = frozenset({"remat", "attention", "compute_dtype", "path", "train_bytes", "font"})
 
 
 def check_matches(saved: RunRecord, run: RunRecord, where: str) -> None:

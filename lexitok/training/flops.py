@@ -45,6 +45,8 @@ def peak_flops(device: Any) -> float | None:
 def training_flops(setup_or_model: Any, batch: Batch) -> float:
     """FLOPs of one step's forward and backward pass: three times the forward pass, but once where nothing is learned.
 
+    Parts that a config freezes (`optimizer.frozen`) are counted as if they were trained: an upper bound.
+
     Args:
       setup_or_model: a `lexitok.training.setup.Setup`, whose objective is counted, or a model with `scores(batch)`;
         its arrays may be shapes.

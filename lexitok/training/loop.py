@@ -51,7 +51,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     setup = make_setup(config, workdir)
     if jax.process_index() == 0:
         workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "config.json").write_text(to_json(config))
+        (workdir / "config.json").write_text(to_json(setup.config))
     with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
         iterator = train_iterator(
             config, setup.encoder, process_index=jax.process_index(), process_count=jax.process_count()

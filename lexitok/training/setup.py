@@ -12,14 +12,15 @@ from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
 from lexitok.data.sources import open_source
+from lexitok.interfaces import pin
 from lexitok.models.build import model_for
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.tokenizer_files import load_tokenizer
-from lexitok.training import entropy
+from lexitok.training import entropy, start
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.errors import SetupError
 from lexitok.training.objective import language_modelling
-from lexitok.training.optimizer import make_optimizer
+from lexitok.training.optimizer import check_frozen, held, make_optimizer
 from lexitok.training.schedules import make_schedule
 from lexitok.training.state import MakeModel, TrainState, abstract_state, init_state
 from lexitok.training.step import Objective, make_step
@@ -33,7 +34,7 @@ class Setup:
     """A run's parts.
 
     Attributes:
-      config: the whole tree.
+      config: the whole tree, with what its interface takes from outside.
       encoder: documents to symbols.
       make_model: makes the model from a stream of keys.
       optimizer: makes updates from gradients.
@@ -55,7 +56,13 @@ class Setup:
     def step(self):
         """The step, jitted; the state is donated, and the next one is split over the mesh as it was."""
         c = self.config
-        step = make_step(self.objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
+        frozen = tuple(c.optimizer.frozen)
+        check_frozen(self.abstract_state.model, frozen)
+
+        def objective(model, batch):
+            return self.objective(held(model, frozen), batch)
+
+        step = make_step(objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         return jax.jit(step, donate_argnums=0, out_shardings=(shardings, NamedSharding(self.mesh, PartitionSpec())))
 
@@ -65,14 +72,14 @@ class Setup:
         return abstract_state(self.make_model, self.optimizer, self.mesh, ema=self.config.train.ema)
 
     def init_state(self) -> TrainState:
-        """A fresh state; models that it is to contain are read from their runs.
+        """A fresh state; parameters that are those of other runs are read from there.
 
         Raises:
           SetupError: such a run is not named, or does not fit.
         """
         c = self.config
         state = init_state(self.make_model, self.optimizer, self.abstract_state, c.seed, ema=c.train.ema)
-        return entropy.install(state, c, self.encoder)
+        return start.install(entropy.install(state, c, self.encoder), c)
 
     def record(self) -> RunRecord:
         """What a checkpoint has to say of itself."""
@@ -101,6 +108,8 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 
 
 def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
+    config = config.copy_and_resolve_references()
+    pin(config.model.interface)
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
-from lexitok.interfaces import Interface
+from lexitok.interfaces import Interface, pin
 from lexitok.interfaces.checks import check_vectors, input_vectors
 from lexitok.interfaces.glyphs import DISTINCT, Glyphs, principal_axes
 from lexitok.text.alphabet import APPENDED, doubled
@@ -43,6 +43,7 @@ V = len(TOKENS)
 
 def section(**changes) -> ConfigDict:
     c = {"kind": "glyphs", "font": "", "size": 16, "drawing": "published", "distinct": "published"}
+    c["font_fingerprint"] = ""
     return ConfigDict({**c, "scale": 1.0, "softcap": 0.0, **changes})
 
 
@@ -185,3 +186,23 @@ def test_tokens_of_another_vocabulary_are_refused():
     """Pictures of other symbols would be learned from without a complaint."""
     with pytest.raises(ValueError, match=r"the bytes of 5 symbols, and there are those of 0"):
         Glyphs(section(), 5, 8, rngs=nnx.Rngs(0))
+
+
+def test_a_model_knows_the_font_that_it_was_trained_with(tmp_path):
+    """Pictures are no part of a checkpoint: with another font the same parameters would be another model."""
+    lines = [f"{ord('a') + i:04X}:{'00' * i}{'3C' * (16 - i)}" for i in range(3)]
+    font, moved, other = (tmp_path / f"{name}.hex" for name in ("font", "moved", "other"))
+    font.write_text("\n".join(lines))
+    moved.write_text("# the same glyphs\n" + "\n".join(reversed(lines)))
+    other.write_text("\n".join(lines[:2]))
+    c = section(font=str(font))
+    pin(c)
+    tokens = (b"a", b"b", b"c")
+    expected = input_vectors(Glyphs(c, 3, 8, tokens, rngs=nnx.Rngs(0)))
+    c.font = str(moved)
+    np.testing.assert_array_equal(input_vectors(Glyphs(c, 3, 8, tokens, rngs=nnx.Rngs(0))), expected)
+    c.font = str(other)
+    with pytest.raises(
+        ValueError, match=r"other.hex has the fingerprint .*: set model.interface.font to that one's path"
+    ):
+        Glyphs(c, 3, 8, tokens, rngs=nnx.Rngs(0))

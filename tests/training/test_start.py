@@ -1,0 +1,98 @@
+"""Runs that begin with the parameters of others, and parts that are not trained."""
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from samples import TEXT, small_config
+
+from lexitok.training.checkpoint_reading import read_checkpoint
+from lexitok.training.errors import SetupError
+from lexitok.training.loop import train
+from lexitok.training.optimizer import OptimizerError
+from lexitok.training.setup import make_setup
+from lexitok.training.trees import names, to_dicts
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[ConfigDict, str]:
+    """The config of a small HAT, and its run of two steps."""
+    root = tmp_path_factory.mktemp("start")
+    (root / "texts").mkdir()
+    for i in range(24):
+        (root / "texts" / f"{i}.txt").write_bytes(TEXT)
+    c = small_config("hat_v2")
+    c.data.source, c.data.cache = f"text:{root}/texts/*.txt", str(root / "cache")
+    c.data.rows, c.data.symbols, c.data.units, c.data.packing_bins = 8, 128, 96, 8
+    c.train.steps, c.train.eval_every, c.optimizer.warmup = 2, 0, 0
+    train(c, root / "run")
+    return c, str(root / "run")
+
+
+def changed(c: ConfigDict, **start: str) -> ConfigDict:
+    c = c.copy_and_resolve_references()
+    c.train.start.update(start)
+    return c
+
+
+def parameters(c: ConfigDict) -> dict[str, np.ndarray]:
+    return names(jax.device_get(to_dicts(make_setup(c).init_state().model)))
+
+
+def test_a_run_begins_as_another_ended(trained):
+    """Every parameter is that of the other run's checkpoint, and no other state is."""
+    c, run = trained
+    state = make_setup(changed(c, run=run)).init_state()
+    saved = names(read_checkpoint(run).parameters)
+    for name, x in names(jax.device_get(to_dicts(state.model))).items():
+        np.testing.assert_array_equal(x, saved[name], err_msg=name)
+    assert int(state.step) == 0
+
+
+def test_a_part_is_taken_for_a_part_of_another_name(trained):
+    """What is not taken is what a fresh run would begin with; here the decoder's layers begin as the encoder's."""
+    c, run = trained
+    saved, fresh = names(read_checkpoint(run).parameters), parameters(c)
+    found = parameters(changed(c, run=run, part="stage.encoder.layers", at="stage.decoder.layers"))
+    taken = [name for name in found if name.startswith("stage.decoder.layers.")]
+    assert taken
+    for name, x in found.items():
+        source = saved[name.replace("decoder", "encoder")] if name in taken else fresh[name]
+        np.testing.assert_array_equal(x, source, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"part": "stage.backbone"}, r"takes 'stage.backbone' of .* for 'the whole model', which has other parameters"),
+        ({"part": "stage.backbone", "at": "stage.encoder"}, r"stage.encoder.layers.* there .*, here .* more"),
+        ({"part": "stage.back", "at": "stage.back"}, r"takes 'stage.back' .* none at all"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(trained, start, message):
+    """With the first that differ: a model that is partly another's would train, and nobody would know."""
+    c, run = trained
+    with pytest.raises(SetupError, match=message):
+        make_setup(changed(c, run=run, **start)).init_state()
+
+
+def test_frozen_parts_are_not_trained(trained, tmp_path):
+    """The backbone stays bit for bit what it was, all else moves, and its gradient is not in the norm."""
+    c, run = trained
+    c = changed(c, run=run)
+    c.optimizer.frozen = ("stage.backbone", "interface.head")
+    train(c, tmp_path / "frozen")
+    before, after = (names(read_checkpoint(path).parameters) for path in (run, tmp_path / "frozen"))
+    for name, x in after.items():
+        still = name.startswith("stage.backbone.") or name == "interface.head"
+        assert (x == before[name]).all() == still, name
+    moments = names(to_dicts(make_setup(c).abstract_state.optimizer))
+    assert any("stage.decoder" in name for name in moments) and not any("stage.backbone" in name for name in moments)
+
+
+def test_parts_to_freeze_have_to_be_there(trained):
+    """A name that is not the model's would freeze nothing."""
+    c = trained[0].copy_and_resolve_references()
+    c.optimizer.frozen = ("backbone",)
+    with pytest.raises(OptimizerError, match=r"the model has no part 'backbone'; there are .*stage.backbone.layers"):
+        make_setup(c).step()
