@@ -1,0 +1,40 @@
+"""Converts a pretrained checkpoint to a run, which everything here opens, or a run to a checkpoint for elsewhere.
+
+python experiments/convert.py --source=gemma-3-270m.gguf --workdir=runs/gemma
+python experiments/convert.py --source=hf:HuggingFaceTB/SmolLM2-135M --workdir=runs/smollm2
+python experiments/convert.py --source=runs/gemma --workdir=gemma-hf --dtype=bfloat16
+python experiments/evaluate.py --run=runs/gemma --source='text:books/*.txt' --split=validation
+"""
+
+from absl import flags
+
+from lexitok.hub.runs import from_run, is_run, to_run
+from lexitok.runner import run
+from lexitok.sharding import make_mesh
+
+SOURCE = flags.DEFINE_string(
+    "source",
+    None,
+    "A directory in Hugging Face's layout, a GGUF, hf:OWNER/NAME (downloads it), or a run.",
+    required=True,
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory to be written; there must be nothing yet.", required=True)
+DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16", "float16"], "Of matrices and tables.")
+TOKENIZER = flags.DEFINE_string("tokenizer", None, "File or directory of the tokenizer, where --source has none.")
+FAMILY = flags.DEFINE_string("family", None, "Family that a run is written as; not given: the one that it came from.")
+STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the newest.")
+SHARD_GB = flags.DEFINE_float("shard_gb", 5.0, "Size of a file that is written, in 10^9 bytes, at most.")
+
+
+def main() -> None:
+    if is_run(SOURCE.value):
+        written = {"step": STEP.value, "dtype": DTYPE.value, "family": FAMILY.value, "shard_gb": SHARD_GB.value}
+        family = from_run(SOURCE.value, WORKDIR.value, **written)
+        print(f"{WORKDIR.value}: written as {family}")
+        return
+    to_run(SOURCE.value, WORKDIR.value, tokenizer=TOKENIZER.value, mesh=make_mesh(fsdp=-1, data=1), dtype=DTYPE.value)
+    print(f"{WORKDIR.value}: a run with one checkpoint; experiments/evaluate.py and generate.py take it as --run")
+
+
+if __name__ == "__main__":
+    run(main)

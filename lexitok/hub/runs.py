@@ -1,0 +1,109 @@
+"""Checkpoints from elsewhere as run directories, which everything here opens, and runs as checkpoints for elsewhere.
+
+A converted run has one checkpoint, of step 0, with the parameters and no state of an optimizer.
+"""
+
+import shutil
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+
+from lexitok.analysis.load import load_model
+from lexitok.analysis.runs import read_config
+from lexitok.config_files import to_json
+from lexitok.hub.errors import HubError
+from lexitok.hub.load import load
+from lexitok.hub.save import save
+from lexitok.hub.tokenizer_out import copy_tokenizer_files
+from lexitok.training.checkpoint_files import RunRecord
+from lexitok.training.checkpoints import Checkpoints
+from lexitok.training.setup import VOCABULARY
+
+TOKENIZER = "tokenizer"  # folder of a converted run: the tokenizer's own files, as they came
+
+
+def to_run(
+    source: str | Path,
+    workdir: str | Path,
+    *,
+    tokenizer: str | Path | None = None,
+    mesh: Mesh | None = None,
+    dtype: str | None = None,
+) -> None:
+    """Converts a checkpoint (see `lexitok.hub.load`) to a run directory.
+
+    Args:
+      source: a path, or `hf:OWNER/NAME`.
+      workdir: the directory; there must be nothing yet.
+      tokenizer: a file or directory with the tokenizer, where the checkpoint has none of its own.
+      mesh, dtype: as of `load`.
+
+    Raises:
+      HubError: as `load`; there is something at `workdir`; or there is no tokenizer.
+    """
+    workdir = Path(workdir)
+    if workdir.exists():
+        raise HubError(f"there is something at {workdir} already; name a directory that does not exist")
+    loaded = load(source, mesh=mesh, dtype=dtype, tokenizer=tokenizer)
+    if loaded.tokenizer is None:
+        raise HubError(f"{source} has no tokenizer, and a run needs one: name it with tokenizer=PATH")
+    vocabulary = loaded.tokenizer.to_bytes()
+    record = RunRecord(loaded.config, vocabulary, {"jax": jax.__version__, "converted from": str(source)})
+    try:
+        with Checkpoints(workdir, record) as checkpoints:
+            checkpoints.save(0, {"model": loaded.model})
+        (workdir / VOCABULARY).write_bytes(vocabulary)
+        for origin in (tokenizer, source):
+            if origin is not None and Path(origin).is_dir():
+                (workdir / TOKENIZER).mkdir(exist_ok=True)
+                copy_tokenizer_files(Path(origin), workdir / TOKENIZER)
+                break
+        (workdir / "config.json").write_text(to_json(loaded.config))
+    except BaseException:
+        shutil.rmtree(workdir, ignore_errors=True)
+        raise
+
+
+def from_run(
+    workdir: str | Path,
+    path: str | Path,
+    *,
+    step: int | None = None,
+    dtype: str = "float32",
+    family: str | None = None,
+    shard_gb: float = 5.0,
+) -> str:
+    """Writes a run's checkpoint as a directory in Hugging Face's layout; returns the name of the family.
+
+    Args:
+      workdir: of the run.
+      path: of the new directory.
+      step: of the checkpoint; None: the newest.
+      dtype, family, shard_gb: as of `lexitok.hub.save`.
+
+    Raises:
+      HubError: as `save`.
+      RunError, CheckpointError: there is no such run or checkpoint.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    if config.text.kind != "subword":
+        raise HubError(f"{workdir} is a run of kind '{config.text.kind}', and only subword models have this layout")
+    model, encoder = load_model(workdir, step)
+    files = workdir / TOKENIZER
+    return save(
+        model,
+        config,
+        path,
+        tokenizer=encoder.tokenizer,  # type: ignore[attr-defined]
+        files_of=files if files.is_dir() else None,
+        dtype=dtype,
+        family=family,
+        shard_gb=shard_gb,
+    )
+
+
+def is_run(path: str | Path) -> bool:
+    """Whether a directory is one of a run, and not a checkpoint in Hugging Face's layout."""
+    return (Path(path) / "checkpoints").is_dir()
