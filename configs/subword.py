@@ -3,7 +3,8 @@
     python experiments/train.py --config=configs/subword.py:cpu --workdir=runs/subword
 
 Variants: `tiny`, `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` (1B, 16 chips or more). The vocabulary
-is trained on the run's own text unless `text.vocabulary.path` names a SentencePiece model.
+is trained on the run's own text unless `text.vocabulary.path` names a tokenizer (SentencePiece, Hugging
+Face, Tekken, GGUF).
 """
 
 from ml_collections import ConfigDict

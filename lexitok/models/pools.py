@@ -74,9 +74,10 @@ class LatentQueryPool(nnx.Module):
     reads = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
-        E, D, H, N = width(c.encoder), c.backbone.D, c.backbone.H, c.backbone.N
-        if H * N != D:
-            raise ValueError(f"pool 'latent_query' needs H*N = D in the backbone, got {H}*{N} and {D}")
+        E, D, H = width(c.encoder), c.backbone.D, c.backbone.H
+        if D % (2 * H):
+            raise ValueError(f"pool 'latent_query' shares D={D} out to the backbone's H={H} heads: even widths, please")
+        N = D // H  # not that of the backbone's heads, which need not add up to D
         self.rope_base = c.backbone.rope_base
         self.latent = nnx.Param(normal(rngs, (D,), 1)[...])
         self.queries = normal(rngs, (D, D), D)

@@ -20,6 +20,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from lexitok.config_files import diff
+from lexitok.older_configs import completed
 from lexitok.training.checkpoint_files import (
     CheckpointError,
     CheckpointMismatchError,
@@ -30,12 +31,14 @@ from lexitok.training.checkpoint_files import (
 )
 from lexitok.training.checkpoints import Checkpoints, read_checkpoint
 
-CONFIG = ConfigDict(
-    {
-        "model": {"kind": "token_lm", "D": 8, "layer_kinds": ("local", "global"), "remat": "none"},
-        "text": {"vocabulary": {"size": 16, "path": ""}},
-        "seed": 0,
-    }
+CONFIG = completed(
+    ConfigDict(
+        {
+            "model": {"kind": "token_lm", "D": 8, "layer_kinds": ("local", "global"), "remat": "none"},
+            "text": {"vocabulary": {"size": 16, "path": ""}},
+            "seed": 0,
+        }
+    )
 )
 RECORD = RunRecord(CONFIG, b"\x00vocabulary\xff", {"bytes": 12})
 
@@ -260,11 +263,12 @@ KILLED = """
     from pathlib import Path
     import jax.numpy as jnp, numpy as np
     from ml_collections import ConfigDict
+    from lexitok.older_configs import completed
     from lexitok.training.checkpoint_files import RunRecord
     from lexitok.training.checkpoints import Checkpoints
 
     folder = Path(sys.argv[1])
-    checkpoints = Checkpoints(folder, RunRecord(ConfigDict({"seed": 0})))
+    checkpoints = Checkpoints(folder, RunRecord(completed(ConfigDict({"seed": 0}))))
     checkpoints.save(1, {"model": {"w": jnp.ones(4)}})
     checkpoints.wait()
 
@@ -289,7 +293,7 @@ def test_killed_while_saving(tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert saved_steps(run) == [1]
     np.testing.assert_array_equal(read_checkpoint(run).parameters["w"], np.ones(4))
-    record = RunRecord(ConfigDict({"seed": 0}))
+    record = RunRecord(completed(ConfigDict({"seed": 0})))
     with Checkpoints(run, record) as checkpoints:
         restored = checkpoints.restore({"model": {"w": jnp.zeros(4)}})
         assert restored is not None and restored.step == 1
