@@ -1,9 +1,9 @@
 """A HAT around a pretrained backbone: its blocks are those of a token model, its encoder and decoder are new. These
 learn alone at first, while the backbone is frozen, then everything learns.
 
-    python experiments/convert.py --source=gemma.gguf --workdir=runs/gemma
+    python experiments/convert.py --source=gemma.gguf --workdir=runs/hat/new --config=configs/hat_pretrained.py
     python experiments/train.py --config=configs/hat_pretrained.py:gemma3_270m,frozen --workdir=runs/hat/frozen \
-        --config.train.start.run=runs/gemma --config.data.source='jsonl:DIR/{split}.jsonl.xz'
+        --config.train.start.run=runs/hat/new --config.data.source='jsonl:DIR/{split}.jsonl.xz'
     python experiments/train.py --config=configs/hat_pretrained.py:gemma3_270m,joint --workdir=runs/hat/joint \
         --config.train.start.run=runs/hat/frozen --config.data.source='jsonl:DIR/{split}.jsonl.xz'
 
@@ -43,14 +43,12 @@ def _gemma3_270m(c: ConfigDict) -> None:
 
 def _frozen(c: ConfigDict) -> None:
     c.name = "hat_pretrained_frozen"
-    c.train.start.part, c.train.start.at = "backbone", "stage.backbone"
     c.optimizer.frozen = ("stage.backbone",)
     c.optimizer.lr, c.optimizer.warmup = 3e-3, 30
 
 
 def _joint(c: ConfigDict) -> None:
     c.name = "hat_pretrained_joint"
-    c.train.start.part = c.train.start.at = ""
     c.optimizer.frozen = ()
     c.optimizer.lr, c.optimizer.warmup = 3e-4, 30
 

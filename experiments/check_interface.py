@@ -7,9 +7,7 @@ python experiments/check_interface.py --config=configs/interfaces.py:glyphs,subw
 from pathlib import Path
 from typing import Any
 
-import jax
 from absl import flags
-from flax import nnx
 
 from lexitok.analysis.load import load_model
 from lexitok.data.encoders import Encoder
@@ -36,7 +34,7 @@ def load() -> tuple[Any, Encoder]:
     if RUN.value:
         return load_model(RUN.value)
     setup = make_setup(CONFIG.load())
-    return setup.make_model(nnx.Rngs(params=jax.random.key(setup.config.seed))), setup.encoder
+    return setup.init_model(), setup.encoder
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from absl import flags
 
 from lexitok.data.readers import READERS, SourceError, matching_files
 from lexitok.runner import run
-from lexitok.text.checks import check_tokenizer, describe
+from lexitok.text.tokenizer_checks import check_tokenizer, describe
 from lexitok.text.tokenizer_files import load_tokenizer
 
 TOKENIZER = flags.DEFINE_string(

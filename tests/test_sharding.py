@@ -14,7 +14,7 @@ from lexitok.sharding import ROWS, MeshError, check_rows, make_mesh, parameter_s
 from lexitok.training.optimizer import is_frozen
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
-from lexitok.training.trees import names, to_dicts
+from lexitok.trees import names, to_dicts
 
 GIVEN = ("hnet", "blt")
 MESHES = {

@@ -3,25 +3,30 @@
 python experiments/benchmarks/decode.py --rows=1 --rows=32
 python experiments/benchmarks/decode.py --size=gpu1 --rows=1 --rows=32 --models=hat_v2 --models=subword
 
-Weights are random: the text that is written is given (`lexitok/analysis/decode_speed.py`). Ratios are to the subword
-model with the same backbone in the same run.
+Weights are random: the text that is written is given (`lexitok/analysis/decode_speed.py`). Models are measured in turn,
+so that all meet the same machine; ratios are to the first model in the same round, the subword model with the same
+backbone, and to the model's own speed without caches.
 """
 
+import logging
 import statistics
+from typing import Any
 
 import jax
 from absl import flags
-from flax import nnx
 
-from lexitok.analysis.decode_speed import decode_speed
+from lexitok.analysis.decode_speed import DecodeSpeed, decode_speed
 from lexitok.config_files import load_config
+from lexitok.data.encoders import Encoder
 from lexitok.data.sources import open_source
 from lexitok.runner import run
 from lexitok.training.setup import make_setup
 
+log = logging.getLogger(__name__)
 SIZE = flags.DEFINE_string("size", "cpu", "Variant of every config.")
 ROWS = flags.DEFINE_multi_integer("rows", [1, 32], "Texts that are written at once.")
-REPEATS = flags.DEFINE_integer("repeats", 3, "Measurements, of which the median, the least and the most are shown.")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Measurements of each model, in turn; medians and ranges are shown.")
+WRITE = flags.DEFINE_integer("write", 128, "Bytes of a row that are written and timed, after as many that are not.")
 UNCACHED = flags.DEFINE_integer("uncached", 4, "Symbols that are timed without caches; 0: none.")
 ALL = {
     "subword": "subword.py:{size}",
@@ -38,25 +43,49 @@ ALL = {
 MODELS = flags.DEFINE_multi_enum("models", list(ALL), list(ALL), "Which models.")
 
 
+COLUMNS = (
+    ("rows", 6),
+    ("cached B/s", 12),
+    ("to first (range)", 22),
+    ("uncached B/s", 14),
+    ("cached/uncached", 22),
+)
+HEAD = f"{'model':<20}" + "".join(f"{title:>{width}}" for title, width in COLUMNS)
+
+
 def main() -> None:
     documents = open_source("stdlib", "validation", cache="~/.cache/lexitok", field="text").documents(1_000_000)
     text = max((document.data for document in documents), key=len)
-    reference: dict[int, float] = {}
-    print(f"{'model':<20}{'rows':>6}{'cached B/s':>14}{'(range)':>18}{'uncached B/s':>14}{'ratio':>8}{'to first':>10}")
-    for name in MODELS.value:
-        setup = make_setup(load_config(f"configs/{ALL[name].format(size=SIZE.value)}"), devices=jax.devices()[:1])
-        model = jax.jit(lambda make=setup.make_model: make(nnx.Rngs(0)))()
-        for rows in ROWS.value:
-            options = {"rows": rows, "uncached": UNCACHED.value}
-            found = [decode_speed(model, setup.encoder, text, **options) for _ in range(REPEATS.value)]
-            speeds = [speed.cached for speed in found]
-            middle = statistics.median(speeds)
-            without = statistics.median([speed.uncached or 0.0 for speed in found])
-            ratio = f"{middle / without:.1f}" if without else "–"
-            reference.setdefault(rows, middle)
-            spread = f"{min(speeds):.0f}..{max(speeds):.0f}"
-            line = f"{name:<20}{rows:>6}{middle:>14.0f}{spread:>18}{without:>14.0f}{ratio:>8}"
-            print(f"{line}{middle / reference[rows]:>10.2f}", flush=True)
+    made = {name: _make(name) for name in MODELS.value}
+    print(HEAD)
+    for rows in ROWS.value:
+        found: dict[str, list[DecodeSpeed]] = {name: [] for name in made}
+        for turn in range(ROUNDS.value):
+            for name, (model, encoder) in made.items():
+                speed = decode_speed(model, encoder, text, rows=rows, write=WRITE.value, uncached=UNCACHED.value)
+                found[name].append(speed)
+                log.info("round %d, %s, %d rows: %s", turn, name, rows, speed)
+        first = found[MODELS.value[0]]
+        for name, speeds in found.items():
+            print(_line(name, speeds, first), flush=True)
+
+
+def _make(name: str) -> tuple[Any, Encoder]:
+    setup = make_setup(load_config(f"configs/{ALL[name].format(size=SIZE.value)}"), devices=jax.devices()[:1])
+    return setup.init_model(), setup.encoder
+
+
+def _line(name: str, speeds: list[DecodeSpeed], first: list[DecodeSpeed]) -> str:
+    to_first = _ratios([speed.cached / other.cached for speed, other in zip(speeds, first, strict=True)])
+    without = [speed.uncached for speed in speeds if speed.uncached]
+    gain = _ratios([speed.cached / speed.uncached for speed in speeds if speed.uncached])
+    uncached = f"{statistics.median(without):.1f}" if without else "–"
+    cached = statistics.median(speed.cached for speed in speeds)
+    return f"{name:<20}{speeds[0].rows:>6}{cached:>12.0f}{to_first:>22}{uncached:>14}{gain:>22}"
+
+
+def _ratios(values: list[float]) -> str:
+    return f"{statistics.median(values):.3g} ({min(values):.3g}..{max(values):.3g})" if values else "–"
 
 
 if __name__ == "__main__":

@@ -93,23 +93,26 @@ def _cached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], prompt: 
 
 
 def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], count: int) -> float:
-    """A forward pass over all that is there for each symbol, in rows of one length, as long as the cached ones."""
+    """A forward pass over all that is there for each symbol, in rows of one length, as long as the cached ones.
+
+    There is room for just the units of the text; where the model finds them, for as many as there are symbols.
+    """
     lengths = encoder.vocabulary.lengths
     document = encoder.encode(encoder.decode(symbols[0]))
     width = len(document)
-    units = None if encoder.boundary == "none" else width
     piece = make_piece(document, 0, width)
+    units = None if encoder.boundary == "none" else piece.units or width
     batch = pack_rows([[piece]] * len(symbols), symbols=width, units=units, pad=encoder.vocabulary.pad)
-    forward = jax.jit(lambda model, batch: _last_logits(model, batch))
     batch = jax.tree.map(jnp.asarray, batch)
-    jax.block_until_ready(forward(model, batch))
+    jax.block_until_ready(_last_logits(model, batch))
     began = time.perf_counter()
     for _ in range(count):
-        np.asarray(forward(model, batch))
+        np.asarray(_last_logits(model, batch))
     seconds = time.perf_counter() - began
     each = float(np.mean(lengths[symbols[0][1:]]))  # bytes of a symbol
     return count * each * len(symbols) / seconds
 
 
+@jax.jit
 def _last_logits(model: Any, batch: Batch) -> jax.Array:
     return model.interface.logits(model.features(batch)["hidden"][:, -1:], batch.seeds_B)

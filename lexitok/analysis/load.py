@@ -17,7 +17,7 @@ from lexitok.sharding import state_shardings
 from lexitok.text.tokenizer_files import tokenizer_from_bytes
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.checkpoint_reading import read_checkpoint
-from lexitok.training.trees import from_dicts, names, to_dicts
+from lexitok.trees import from_dicts, names, to_dicts
 
 log = logging.getLogger(__name__)
 

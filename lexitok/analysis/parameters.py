@@ -7,7 +7,7 @@ import jax
 import treescope
 
 from lexitok.models.parameters import count_params
-from lexitok.training.trees import leaf_name
+from lexitok.trees import leaf_name
 
 
 def parameters_table(model: Any) -> str:

@@ -1,8 +1,8 @@
 """Noise of the HAT paper's robustness probe (arXiv 2501.10322): characters swapped, replaced or dropped, upper case.
 
 What may be hit are characters inside words: those that are letters, digits or marks, and whose neighbours on both sides
-are too. (The paper's texts are Latin. In Khmer, whose vowels are marks, 5 % of the characters could be hit without
-them, and 45 % with.) Of these, a fraction is drawn without replacement, from a seed and the document's own bytes: a
+are too. (The paper's texts are Latin. There are scripts whose vowels are marks, as Khmer, where hardly a character has
+letters on both sides.) Of these, a fraction is drawn without replacement, from a seed and the document's own bytes: a
 document is hit at the same characters by all three, in whatever company it comes.
 """
 

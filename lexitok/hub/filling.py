@@ -17,7 +17,7 @@ from lexitok.hub.layouts import FLOATS
 from lexitok.hub.places import Found
 from lexitok.hub.tensors import StoredTensor, Tensors
 from lexitok.sharding import state_shardings
-from lexitok.training.trees import map_with_name, names, to_dicts
+from lexitok.trees import map_with_name, names, to_dicts
 
 NAMED = 5  # tensors that an error names
 

@@ -9,8 +9,9 @@ import numpy as np
 from gguf.quants import dequantize
 
 from lexitok.hub.errors import HubError
-from lexitok.hub.gguf_header import GgufTensor, read_gguf_header
+from lexitok.hub.gguf_tensors import GgufTensor, read_gguf_tensors
 from lexitok.hub.tensors import StoredTensor
+from lexitok.text.gguf_header import GgufCursor, GgufError
 
 
 class GgufFile:
@@ -32,11 +33,16 @@ class GgufFile:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:  # an empty file cannot be mapped
             raise HubError(f"{path} cannot be read: {error}") from error
-        header = read_gguf_header(self.path, self._map)
-        self.metadata: Mapping[str, Any] = header.metadata
+        cursor = GgufCursor(self._map, str(path))
+        try:
+            self.metadata: Mapping[str, Any]
+            self.metadata, count = cursor.metadata()
+            tensors = read_gguf_tensors(cursor, count, self.metadata.get("general.alignment", 32), len(self._map))
+        except GgufError as error:
+            raise HubError(str(error)) from error
         self.tensors: Mapping[str, StoredTensor] = {
             name: StoredTensor(name, t.shape, t.kind.name, str(path), self._reader(name, t))
-            for name, t in header.tensors.items()
+            for name, t in tensors.items()
         }
 
     def release(self) -> None:

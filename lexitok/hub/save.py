@@ -25,17 +25,11 @@ from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
 from lexitok.hub.tokenizer_out import write_tokenizer
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.training.trees import names, to_dicts
+from lexitok.trees import names, to_dicts
 
 KEPT = ("bos_token_id", "eos_token_id", "pad_token_id", "max_position_embeddings", "initializer_range")
-_HOW = (
-    "remat",
-    "attention",
-    "compute_dtype",
-    "layer_kinds",
-    "mixer",
-    "kind",
-)  # not what is computed, or said otherwise
+# Settings that say how and not what is computed, or that the family says otherwise.
+_HOW = ("remat", "attention", "compute_dtype", "layer_kinds", "mixer", "kind")
 
 
 def save(

@@ -125,7 +125,7 @@ class Decoder:
             for symbol in new:
                 queue.extend(row.push(symbol))
         while any(self._queues):
-            call = next_call(self._queues, self._chunk, routed=self._routed)
+            call = next_call(self._queues, self._chunk, slots=self._slots, routed=self._routed)
             if call.closes is not None:
                 self._check_units(call.closes)
             reads, closes = jax.device_put((call.reads, call.closes))

@@ -8,6 +8,7 @@ its `Close` stands before the `Read`, and both are done in one call.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -177,19 +178,20 @@ class Call(NamedTuple):
     closes: Closes | None
 
 
-def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, routed: bool = False) -> Call:
+def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, slots: int = 1, routed: bool = False) -> Call:
     """Takes as much work off the queues as fits in a call of `chunk` reads a row and a quarter as many closes.
 
-    If no row has more than one symbol left, the call is for one symbol and at most one unit a row: shapes come from a
-    set of three, whatever the text. Work that does not fit waits for the next call.
+    If no row has more left to read than one position, or the slots of one unit, the call is for these and at most one
+    unit a row: shapes come from a set of four, whatever the text. Work that does not fit waits for the next call.
 
     Args:
       queues: of each row.
       chunk: `T`, where any row has several symbols left.
+      slots: positions that the symbol before a unit is read at.
       routed: it is the model that closes units.
     """
-    last = not any(_holds_two_reads(queue) for queue in queues)
-    T, C = (1, 1) if last else (chunk, max(1, chunk // 4))
+    longest = max(_reads(queue, slots + 1) for queue in queues)
+    T, C = (chunk, max(1, chunk // 4)) if longest > slots else (1 if longest <= 1 else slots, 1)
     reads = np.full((len(queues), T, 5), IDLE, np.int32)
     closes = np.full((len(queues), C, 3), IDLE, np.int32)
     most = 0
@@ -207,7 +209,7 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, routed: bool
                 t += 1
             queue.popleft()
         most = max(most, c)
-    if last and most == 0:
+    if longest <= 1 and most == 0:
         closes = closes[:, :0]
     return Call(
         Reads(*(np.ascontiguousarray(reads[..., i]) for i in range(5))),
@@ -215,6 +217,6 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, routed: bool
     )
 
 
-def _holds_two_reads(queue: deque[Read | Close]) -> bool:
-    reads = (item for item in queue if isinstance(item, Read))
-    return next(reads, None) is not None and next(reads, None) is not None
+def _reads(queue: deque[Read | Close], most: int) -> int:
+    """Positions that a queue holds, counted up to `most`."""
+    return sum(1 for _ in islice((item for item in queue if isinstance(item, Read)), most))

@@ -76,7 +76,9 @@ class LatentQueryPool(nnx.Module):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D, H = width(c.encoder), c.backbone.D, c.backbone.H
         if D % (2 * H):
-            raise ValueError(f"pool 'latent_query' shares D={D} out to the backbone's H={H} heads: even widths, please")
+            raise ValueError(
+                f"pool 'latent_query' cannot share the backbone's D={D} out to H={H} heads of an even width"
+            )
         N = D // H  # not that of the backbone's heads, which need not add up to D
         self.rope_base = c.backbone.rope_base
         self.latent = nnx.Param(normal(rngs, (D,), 1)[...])

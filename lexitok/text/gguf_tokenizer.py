@@ -18,6 +18,7 @@ from lexitok.text.patterns import GGUF_PRE
 from lexitok.text.roles import ALL_SPELLINGS
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.token_bytes import SPACE, from_byte_token
+from lexitok.text.tokenizer_json import BYTE_LEVEL, added_token, bpe, cut_then_bytes
 from lexitok.text.vocabulary import Tokenizer
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes exist at run time only
@@ -105,40 +106,26 @@ def _byte_level(header: Mapping[str, Any], tokens: list[str], roles: dict[str, i
         raise GgufError(f"{name}: a byte-level vocabulary needs {_KEY}merges")
     types = _types(header, tokens) or [_NORMAL] * len(tokens)
     how = GGUF_PRE[pre]
-    cuts = [{"type": "Split", "pattern": {"Regex": p}, "behavior": "Isolated", "invert": False} for p in how.patterns]
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     content = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            _added(i, token, special=types[i] != _USER or i in roles.values())
+            added_token(i, token, special=types[i] != _USER or i in roles.values() or token in ALL_SPELLINGS)
             for i, token in enumerate(tokens)
             if types[i] in (_CONTROL, _UNKNOWN, _USER, _UNUSED) or i in roles.values()
         ],
         "normalizer": {"type": how.normal_form} if how.normal_form else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*cuts, byte_level]},
+        "pre_tokenizer": cut_then_bytes(how.patterns),
         "post_processor": None,
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": how.whole_words,
-            "vocab": {token: i for i, token in enumerate(tokens)},
-            "merges": [merge.split(" ", 1) for merge in merges],
-        },
+        "decoder": BYTE_LEVEL,
+        "model": bpe(
+            {token: i for i, token in enumerate(tokens)},
+            [merge.split(" ", 1) for merge in merges],
+            whole_words=how.whole_words,
+        ),
     }
     return HuggingFaceTokenizer(json.dumps(content, ensure_ascii=False).encode(), roles=roles, name=name)
-
-
-def _added(i: int, token: str, *, special: bool) -> dict[str, Any]:
-    where = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"id": i, "content": token, **where, "special": special or token in ALL_SPELLINGS}
 
 
 def _types(header: Mapping[str, Any], tokens: list[str]) -> list[int] | None:

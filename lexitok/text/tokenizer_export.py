@@ -17,6 +17,7 @@ from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.tiktoken_tokenizer import TiktokenTokenizer
 from lexitok.text.token_bytes import SPACE, byte_level_spelling
+from lexitok.text.tokenizer_json import BYTE_LEVEL, added_token, bpe, cut_then_bytes
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes exist at run time only
@@ -65,7 +66,7 @@ def _from_sentencepiece(proto: Any, vocabulary: Vocabulary) -> dict[str, Any]:
     unknown = vocabulary.names.get(vocabulary.roles.get("unknown", -1))
     if trainer.model_type == trainer.BPE:
         order = sorted(normal, key=lambda piece: (-pieces[normal[piece]][1], normal[piece]))
-        model = _bpe({piece: i for i, (piece, _, _) in enumerate(pieces)}, _merges(order, normal))
+        model = bpe({piece: i for i, (piece, _, _) in enumerate(pieces)}, _merges(order, normal))
         model.update(unk_token=unknown, fuse_unk=True, byte_fallback=trainer.byte_fallback)
     elif trainer.model_type == trainer.UNIGRAM:
         model = {"type": "Unigram", "unk_id": trainer.unk_id, "byte_fallback": trainer.byte_fallback}
@@ -83,7 +84,8 @@ def _from_sentencepiece(proto: Any, vocabulary: Vocabulary) -> dict[str, Any]:
     ends[1:1] = [{"type": "ByteFallback"}, {"type": "Fuse"}]
     return {
         "added_tokens": sorted(
-            [_added(i, pieces[i][0], special=False) for i in user] + _specials(vocabulary),
+            # What SentencePiece has by its users' wish is looked for where spaces are replaced already.
+            [added_token(i, pieces[i][0], special=False, normalized=True) for i in user] + _specials(vocabulary),
             key=lambda token: token["id"],
         ),
         "normalizer": {"type": "Sequence", "normalizers": spaces},
@@ -98,32 +100,12 @@ def _from_ranks(tokenizer: TiktokenTokenizer) -> dict[str, Any]:
     ids = {byte_level_spelling(token): i for i, token in enumerate(vocabulary.token_bytes) if token}
     # The library's patterns take $ for the end of a line.
     pattern = tokenizer.pattern.replace(r"\s++$", r"\s++\z")
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     return {
         "added_tokens": _specials(vocabulary),
         "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
-        "decoder": byte_level,
-        "model": {
-            **_bpe({**ids, **{name: i for i, name in vocabulary.names.items()}}, _merges(ids, ids)),
-            "ignore_merges": True,
-        },
-    }
-
-
-def _bpe(ids: Mapping[str, int], merges: list[list[str]]) -> dict[str, Any]:
-    return {
-        "type": "BPE",
-        "dropout": None,
-        "unk_token": None,
-        "continuing_subword_prefix": None,
-        "end_of_word_suffix": None,
-        "fuse_unk": False,
-        "byte_fallback": False,
-        "ignore_merges": False,
-        "vocab": dict(ids),
-        "merges": merges,
+        "pre_tokenizer": cut_then_bytes([pattern]),
+        "decoder": BYTE_LEVEL,
+        "model": bpe({**ids, **{name: i for i, name in vocabulary.names.items()}}, _merges(ids, ids), whole_words=True),
     }
 
 
@@ -138,13 +120,7 @@ def _merges(tokens: Iterable[str], ids: Mapping[str, int]) -> list[list[str]]:
 
 
 def _specials(vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    return [_added(i, name, special=True) for i, name in sorted(vocabulary.names.items())]
-
-
-def _added(i: int, content: str, *, special: bool) -> dict[str, Any]:
-    # What SentencePiece has by its users' wish is looked for where spaces are replaced already.
-    where = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": not special}
-    return {"id": i, "content": content, **where, "special": special}
+    return [added_token(i, name, special=True) for i, name in sorted(vocabulary.names.items())]
 
 
 def _starting(vocabulary: Vocabulary) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from lexitok.training.checkpoint_files import (
     step_folder,
     verify,
 )
-from lexitok.training.trees import names
+from lexitok.trees import names
 
 log = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ from lexitok.training.checkpoint_reading import (
     read_record,
     shorten,
 )
-from lexitok.training.trees import from_dicts, to_dicts
+from lexitok.trees import from_dicts, to_dicts
 
 __all__ = ["Checkpoint", "Checkpoints", "Restored", "RunRecord", "read_checkpoint"]
 

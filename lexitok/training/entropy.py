@@ -20,7 +20,7 @@ from lexitok.ops.attention import Places
 from lexitok.training.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
-from lexitok.training.trees import from_dicts
+from lexitok.trees import from_dicts
 
 log = logging.getLogger(__name__)
 _TOLERANCE = 0.1  # of the number of units that is asked for

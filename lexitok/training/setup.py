@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import logging
 from pathlib import Path
+from typing import Any
 
 import jax
 import optax
@@ -22,7 +23,7 @@ from lexitok.training.errors import SetupError
 from lexitok.training.objective import language_modelling
 from lexitok.training.optimizer import check_frozen, held, make_optimizer
 from lexitok.training.schedules import make_schedule
-from lexitok.training.state import MakeModel, TrainState, abstract_state, init_state
+from lexitok.training.state import MakeModel, TrainState, abstract_state, init_model, init_state
 from lexitok.training.step import Objective, make_step
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,10 @@ class Setup:
         c = self.config
         state = init_state(self.make_model, self.optimizer, self.abstract_state, c.seed, ema=c.train.ema)
         return start.install(entropy.install(state, c, self.encoder), c)
+
+    def init_model(self) -> Any:
+        """A fresh model, as training would begin with if it took nothing from other runs."""
+        return init_model(self.make_model, self.abstract_state.model, self.config.seed)
 
     def record(self) -> RunRecord:
         """What a checkpoint has to say of itself."""

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from lexitok.training.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
-from lexitok.training.trees import map_with_name, names, to_dicts
+from lexitok.trees import map_with_name, names, to_dicts
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding
 
+from lexitok.analysis.conversion import from_run, is_run, to_run
 from lexitok.analysis.load import load_model
 from lexitok.config import default_config, token_lm, transformer
 from lexitok.hub import HubError, Pretrained, load, save
@@ -21,13 +22,12 @@ from lexitok.hub.description import abstract_model, describe
 from lexitok.hub.download import fetch
 from lexitok.hub.filling import reader
 from lexitok.hub.load import fitted
-from lexitok.hub.runs import from_run, is_run, to_run
 from lexitok.hub.save import choose_family
 from lexitok.inference.generate import generate
 from lexitok.models.build import model_maker
 from lexitok.sharding import make_mesh, state_shardings
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from lexitok.training.trees import names, to_dicts
+from lexitok.trees import names, to_dicts
 
 GOLDENS = Path(__file__).parent / "goldens"
 TEXT = (b"The quick brown fox jumps over the lazy dog; sphinx of black quartz, judge my vow. " * 30,) * 5

@@ -113,6 +113,16 @@ def test_calls_for_one_symbol():
     assert next_call([deque([Read(9, 3)])], chunk=8).closes.index_BxC.shape == (1, 0)
 
 
+def test_calls_for_the_slots_of_a_unit():
+    """A word that begins does not cost the model a whole chunk, and one more symbol does."""
+    opened = [Close(0, 0, 5), *(Read(7, 5 + i, 1, i) for i in range(4))]
+    call = next_call([deque(opened), deque([Read(8, 5)])], chunk=8, slots=4)
+    assert call.reads.symbols_BxT.tolist() == [[7, 7, 7, 7], [8, -1, -1, -1]]
+    assert call.reads.slots_BxT[0].tolist() == [0, 1, 2, 3] and call.closes.index_BxC.tolist() == [[0], [-1]]
+    assert next_call([deque([*opened, Read(8, 9)])], chunk=8, slots=4).reads.symbols_BxT.shape == (1, 8)
+    assert next_call([deque([Read(8, 9)])], chunk=8, slots=4).reads.symbols_BxT.shape == (1, 1)
+
+
 def test_calls_without_closes():
     """A model that finds its units is told of none."""
     assert next_call([deque([Read(9, 3)])], chunk=8, routed=True).closes is None

@@ -172,7 +172,7 @@ def test_no_byte_changes_what_comes_before_it(kind, data):
         ("hat_v2", {"model.stage.decoder.scope": "row"}, "unknown decoder.scope 'row'.*window, unit"),
         ("hat_v2", {"model.stage.unpool_weights": "all"}, "unknown unpool_weights 'all'.*needed, published"),
         ("hat_v2", {"model.stage.decoder.D": 24}, "one width"),
-        ("hat_v2", {"model.stage.backbone.N": 4}, "H\\*N = D in the backbone"),
+        ("hat_v2", {"model.stage.backbone.H": 5}, "5 heads of an even width"),
         ("hat_v2", {"text.slots": 2, "model.stage.slots": 2}, "only pool 'slot' with unpool 'prefix'"),
         ("blt", {"model.stage.router.rule": "local"}, "unknown entropy rule 'local'.*global, relative"),
         ("blt", {"model.stage.cross.H": 5}, "cross.H is 5"),

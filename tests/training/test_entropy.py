@@ -17,7 +17,7 @@ from lexitok.training.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.state import TrainState
-from lexitok.training.trees import names, to_dicts
+from lexitok.trees import names, to_dicts
 
 
 @pytest.fixture(scope="module")

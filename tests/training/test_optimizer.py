@@ -18,7 +18,7 @@ from lexitok.training.optimizer import (
     make_optimizer,
     matrix_axes,
 )
-from lexitok.training.trees import from_dicts, names, to_dicts
+from lexitok.trees import from_dicts, names, to_dicts
 
 
 class Layer(nnx.Module):

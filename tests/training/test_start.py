@@ -11,7 +11,7 @@ from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.optimizer import OptimizerError
 from lexitok.training.setup import make_setup
-from lexitok.training.trees import names, to_dicts
+from lexitok.trees import names, to_dicts
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexitok.text.hugging_face_tokenizer import HuggingFaceTokenizer
-from lexitok.text.losses import KINDS, report_losses
+from lexitok.text.tokenizer_losses import KINDS, report_losses
 
 
 @pytest.fixture(scope="module")

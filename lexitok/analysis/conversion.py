@@ -5,6 +5,7 @@ A converted run has one checkpoint, of step 0, with the parameters and no state 
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -43,23 +44,40 @@ def to_run(
       HubError: as `load`; there is something at `workdir`; or there is no tokenizer.
     """
     workdir = Path(workdir)
-    if workdir.exists():
-        raise HubError(f"there is something at {workdir} already; name a directory that does not exist")
+    check_free(workdir)
     loaded = load(source, mesh=mesh, dtype=dtype, tokenizer=tokenizer)
     if loaded.tokenizer is None:
         raise HubError(f"{source} has no tokenizer, and a run needs one: name it with tokenizer=PATH")
-    vocabulary = loaded.tokenizer.to_bytes()
-    record = RunRecord(loaded.config, vocabulary, {"jax": jax.__version__, "converted from": str(source)})
+    versions = {"jax": jax.__version__, "converted from": str(source)}
+    record = RunRecord(loaded.config, loaded.tokenizer.to_bytes(), versions)
+    files_of = next((Path(at) for at in (tokenizer, source) if at is not None and Path(at).is_dir()), None)
+    write_run(workdir, record, loaded.model, files_of=files_of)
+
+
+def check_free(workdir: Path) -> None:
+    """Raises a `HubError` if there is something at `workdir`."""
+    if workdir.exists():
+        raise HubError(f"there is something at {workdir} already; name a directory that does not exist")
+
+
+def write_run(workdir: Path, record: RunRecord, model: Any, *, files_of: Path | None = None) -> None:
+    """Writes a run with one checkpoint, all or nothing.
+
+    Args:
+      workdir: of the run.
+      record: its config and vocabulary, and where it came from.
+      model: of the checkpoint.
+      files_of: a directory whose tokenizer files are kept with the run.
+    """
     try:
         with Checkpoints(workdir, record) as checkpoints:
-            checkpoints.save(0, {"model": loaded.model})
-        (workdir / VOCABULARY).write_bytes(vocabulary)
-        for origin in (tokenizer, source):
-            if origin is not None and Path(origin).is_dir():
-                (workdir / TOKENIZER).mkdir(exist_ok=True)
-                copy_tokenizer_files(Path(origin), workdir / TOKENIZER)
-                break
-        (workdir / "config.json").write_text(to_json(loaded.config))
+            checkpoints.save(0, {"model": model})
+        if record.vocabulary:
+            (workdir / VOCABULARY).write_bytes(record.vocabulary)
+        if files_of is not None:
+            (workdir / TOKENIZER).mkdir(exist_ok=True)
+            copy_tokenizer_files(files_of, workdir / TOKENIZER)
+        (workdir / "config.json").write_text(to_json(record.config))
     except BaseException:
         shutil.rmtree(workdir, ignore_errors=True)
         raise
