@@ -2,6 +2,10 @@
 
 python experiments/evaluate.py --run=runs/hat --source='jsonl:data/{split}.jsonl.xz' --split=validation --bytes=0
 python experiments/evaluate.py --run=runs/hat --bytes=200000 --robustness
+python experiments/evaluate.py --run=runs/hat --bytes=10000 --source='jsonl:data/km.{split}.jsonl.xz' \
+    --source='jsonl:data/ko.{split}.jsonl.xz'
+
+One source gives all figures; several give a line each of a table.
 """
 
 import json
@@ -11,11 +15,12 @@ from typing import Any
 from absl import flags
 
 from lexitok.analysis import read_run
-from lexitok.analysis.evaluating import evaluate_run, probe_run
+from lexitok.analysis.evaluating import evaluate_run, evaluate_sources, probe_run
+from lexitok.analysis.runs import Run
 from lexitok.runner import run
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
-SOURCE = flags.DEFINE_string("source", None, "Source of the documents; the run's own if not given.")
+SOURCE = flags.DEFINE_multi_string("source", [], "Source of the documents, or several; the run's own if not given.")
 SPLIT = flags.DEFINE_string("split", "validation", "Split of the source.")
 BYTES = flags.DEFINE_integer("bytes", 0, "Whole documents up to so many bytes; 0: all.")
 DOCUMENTS = flags.DEFINE_string("documents", None, "File for the score of each document, one a line.")
@@ -24,9 +29,18 @@ ROBUSTNESS = flags.DEFINE_bool(
 )
 
 
+@flags.multi_flags_validator(
+    ["source", "documents", "robustness"], message="--documents and --robustness want one --source"
+)
+def _one_source(values: dict) -> bool:
+    return len(values["source"]) < 2 or not (values["documents"] or values["robustness"])
+
+
 def main() -> None:
     which = read_run(RUN.value)
-    text = {"source": SOURCE.value, "split": SPLIT.value, "max_bytes": BYTES.value}
+    if len(SOURCE.value) > 1:
+        return _table(which)
+    text = {"source": SOURCE.value[0] if SOURCE.value else None, "split": SPLIT.value, "max_bytes": BYTES.value}
     evaluation = evaluate_run(which, **text)
     result: dict[str, Any] = evaluation.summary()
     if DOCUMENTS.value:
@@ -35,6 +49,18 @@ def main() -> None:
         result["robustness"] = probe_run(which, **text)
         which.add_result("robustness", result["robustness"])
     print(json.dumps(result, indent=1))
+
+
+def _table(which: Run) -> None:
+    columns = {"documents": "d", "bytes": "d", "bpb": ".3f", "next_word_accuracy": ".3f", "bytes_per_unit": ".2f"}
+    evaluations = evaluate_sources(which, SOURCE.value, split=SPLIT.value, max_bytes=BYTES.value)
+    for i, (source, evaluation) in enumerate(zip(SOURCE.value, evaluations, strict=True)):
+        summary = evaluation.summary()
+        if i == 0:
+            columns |= dict.fromkeys(evaluation.references, ".3f")
+            print("| source | " + " | ".join(columns) + " |\n|---|" + "---:|" * len(columns))
+        cells = ("" if summary[name] is None else format(summary[name], how) for name, how in columns.items())
+        print(f"| `{source}` | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

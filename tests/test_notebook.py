@@ -60,6 +60,7 @@ def shown(name, root, monkeypatch, **environment):
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
     monkeypatch.setenv("IPYTHONDIR", str(root / "ipython"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     notebook = cells(name)

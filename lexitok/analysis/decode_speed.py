@@ -12,7 +12,7 @@ import numpy as np
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import make_piece
-from lexitok.inference.decoder import Decoder
+from lexitok.inference.decoder import Decoder, positions_of
 from lexitok.inference.sampling import Sampling, draw, row_keys, step_keys
 
 
@@ -72,8 +72,7 @@ def _symbols(encoder: Encoder, text: bytes) -> list[int]:
 
 def _cached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], prompt: int) -> float:
     lengths = encoder.vocabulary.lengths
-    slots = getattr(encoder, "slots", 1)
-    decoder = Decoder(model, encoder, len(symbols), slots * max(map(len, symbols)))
+    decoder = Decoder(model, encoder, len(symbols), max(positions_of(encoder, row) for row in symbols))
     starts = [int(np.searchsorted(np.cumsum(lengths[row]), prompt)) + 1 for row in symbols]
     decoder.read([row[:start] for row, start in zip(symbols, starts, strict=True)])
     keys, allowed = row_keys(0, len(symbols)), jnp.ones((len(symbols), decoder.logits_BxV.shape[1]), bool)

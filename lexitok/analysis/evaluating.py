@@ -1,6 +1,6 @@
 """Evaluating a run's checkpoint on other text than it was trained with, or on more of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -25,7 +25,15 @@ def evaluate_run(run: Run, *, source: str | None = None, split: str = "validatio
       SourceError: no such source or split.
       MeshError: the run's `data.rows` cannot be split over the devices.
     """
-    return _measure(evaluate, run, source, split, max_bytes)
+    (evaluation,) = _measure(evaluate, run, [source], split, max_bytes)
+    return evaluation
+
+
+def evaluate_sources(
+    run: Run, sources: Sequence[str], *, split: str = "validation", max_bytes: int = 0
+) -> Iterator[Evaluation]:
+    """As `evaluate_run`, on one source after the other with the same model."""
+    return _measure(evaluate, run, sources, split, max_bytes)
 
 
 def probe_run(
@@ -46,25 +54,31 @@ def probe_run(
     Raises:
       PerturbationError: a document is not valid UTF-8; and as `evaluate_run`.
     """
-    return _measure(probe, run, source, split, max_bytes, fraction=fraction, seed=seed)
+    (result,) = _measure(probe, run, [source], split, max_bytes, fraction=fraction, seed=seed)
+    return result
 
 
 def _measure(
-    measure: Callable[..., Any], run: Run, source: str | None, split: str, max_bytes: int, **settings: Any
-) -> Any:
+    measure: Callable[..., Any],
+    run: Run,
+    sources: Sequence[str | None],
+    split: str,
+    max_bytes: int,
+    **settings: Any,
+) -> Iterator[Any]:
     c = run.config
-    corpus = open_source(source or c.data.source, split, cache=c.data.cache, field=c.data.field)
-    documents = [document.data for document in corpus.documents(max_bytes)]
     with jax.set_mesh(make_mesh()):
         model, encoder = load_model(run)
-        return measure(
-            model,
-            encoder,
-            documents,
-            rows=c.data.rows,
-            symbols=c.data.symbols,
-            units=c.data.units,
-            overlap=c.eval.overlap,
-            words=c.eval.words,
-            **settings,
-        )
+        for source in sources:
+            corpus = open_source(source or c.data.source, split, cache=c.data.cache, field=c.data.field)
+            yield measure(
+                model,
+                encoder,
+                [document.data for document in corpus.documents(max_bytes)],
+                rows=c.data.rows,
+                symbols=c.data.symbols,
+                units=c.data.units,
+                overlap=c.eval.overlap,
+                words=c.eval.words,
+                **settings,
+            )

@@ -70,7 +70,7 @@ class Decoder:
           model: float32 or bfloat16 throughout, as it was made.
           encoder: makes the model's symbols; its vocabulary may be smaller than the model's softmax.
           rows: how many.
-          symbols: how many a row has room for, `bos` included.
+          symbols: how many a row has room for, `bos` included, and further slots of units (`positions_of`).
           chunk: symbols of a row that are read at once, where there are as many.
           seeds: int32 `[rows]`, of what the model draws at random for each row; None: `row_seeds(rows, 0)`.
 
@@ -84,7 +84,7 @@ class Decoder:
         self._chunk = chunk
         self._routed = isinstance(model, ByteUnitLM) and stage_decoder.routes(model.stage)
         self._slots = getattr(encoder, "slots", 1)
-        self._openers = (encoder.vocabulary.bos, encoder.end_of_unit)
+        self._encoder = encoder
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
         logits = jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32)
@@ -114,12 +114,11 @@ class Decoder:
     def calls(self, symbols: Sequence[Sequence[int]]) -> Iterator[tuple[Call, Float[Array, "B T D"]]]:
         """As `read`; yields each call that is made of the model, and what the read-out takes at its positions."""
         for number, (row, new) in enumerate(zip(self.rows, symbols, strict=True)):
-            # Further slots of a unit take room as well.
-            more = (self._slots - 1) * sum(symbol in self._openers for symbol in new) if self._slots > 1 else 0
-            if row.length + len(new) + more > self._room:
+            more = positions_of(self._encoder, new)
+            if row.length + more > self._room:
                 raise ContextError(
-                    f"row {number} holds {row.length} symbols and is to read {len(new) + more} more, but there is room "
-                    f"for {self._room}; make the decoder with more, or cut the text"
+                    f"row {number} holds {row.length} symbols and is to read {more} more, but there is room for "
+                    f"{self._room}; make the decoder with more, or cut the text"
                 )
         for row, queue, new in zip(self.rows, self._queues, symbols, strict=True):
             for symbol in new:
@@ -137,6 +136,15 @@ class Decoder:
         if lengths.size and lengths.max() > self.longest:
             row = int(lengths.max(axis=1).argmax())
             raise ValueError(f"row {row} has a unit of {lengths.max()} symbols, and {self.longest} is the most")
+
+
+def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
+    """Positions at which symbols are read: one each, and for a symbol before a unit as many as units have slots."""
+    slots = getattr(encoder, "slots", 1)
+    if slots == 1:
+        return len(symbols)
+    openers = (encoder.vocabulary.bos, encoder.end_of_unit)
+    return len(symbols) + (slots - 1) * sum(symbol in openers for symbol in symbols)
 
 
 def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: Closes | None, longest: int):

@@ -55,7 +55,7 @@ def empty(stage: Stage, rows: int, positions: int, new: int, closes: int, longes
     Args:
       stage: the stage.
       rows: `B`.
-      positions: what a row has room for; as many units.
+      positions: what a row has room for; as many units, or where a unit has several slots, as fit.
       new, closes: positions that are read and units that are closed at once, at most.
       longest: positions of the longest unit.
     """
@@ -64,7 +64,8 @@ def empty(stage: Stage, rows: int, positions: int, new: int, closes: int, longes
     return StageState(
         encoder=None if c.pool == "slot" else stage.encoder.empty(rows, positions, new, reach["encoder"], dtype),
         decoder=stage.decoder.empty(rows, positions, new, reach["decoder"], dtype),
-        backbone=_empty_backbone(stage, rows, positions * c.slots, closes * c.slots),
+        # A unit of several slots has as many positions at least: its vectors are no more than positions, either.
+        backbone=_empty_backbone(stage, rows, -(-positions // c.slots) * c.slots, closes * c.slots),
         router=stage.finder.empty(rows, positions, new, dtype) if routes(stage) else None,
         held_BxSxE=jnp.zeros((rows, positions, width(c.encoder)), dtype),
         guide_Bx1xD=jnp.tile(stage.first_guide()[None, None], (rows, 1, 1)),

@@ -9,7 +9,7 @@ import numpy as np
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference.allowed import allowed_symbols, kind_of
-from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.decoder import ContextError, Decoder, positions_of
 from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
@@ -89,11 +89,11 @@ def _read(model: TokenLM | ByteUnitLM, encoder: Encoder, prompt: bytes, source: 
 def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: int | None) -> int:
     # Each symbol that is drawn has a byte, but for those that close units, which have one byte before them at least.
     slots = 0 if encoder.end_of_unit is None else encoder.slots  # type: ignore[attr-defined]
-    longest = max(map(len, read))
-    needed = longest * max(1, slots) + max_bytes * (1 + slots)
+    longest = max(positions_of(encoder, row) for row in read)
+    needed = longest + max_bytes * (1 + slots)
     if context is not None and needed > context:
         raise ContextError(
-            f"the longest prompt has {longest} symbols and with max_bytes={max_bytes} may grow to {needed}, but the "
+            f"the longest prompt takes {longest} positions and with max_bytes={max_bytes} may grow to {needed}, but the "
             f"context is {context}; shorten the prompt or lower max_bytes"
         )
     return needed

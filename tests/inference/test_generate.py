@@ -84,12 +84,9 @@ def test_stop_and_end_of_document(make_small):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("bytes", "7 symbols and with max_bytes=20 may grow to 27, but the context is 26"),
-        (
-            "hat_v1",
-            "8 symbols and with max_bytes=20 may grow to 48, but the context is 26",
-        ),  # a symbol behind each byte
-        ("learn_your_tokens", "8 symbols and with max_bytes=20 may grow to 132, but"),  # and three further slots
+        ("bytes", "7 positions and with max_bytes=20 may grow to 27, but the context is 26"),
+        ("hat_v1", "8 positions and with max_bytes=20 may grow to 48"),  # a symbol behind each byte
+        ("learn_your_tokens", "14 positions and with max_bytes=20 may grow to 114"),  # and three further slots
     ],
 )
 def test_context(make_small, kind, message):
