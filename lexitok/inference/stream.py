@@ -93,8 +93,8 @@ def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: in
     needed = longest + max_bytes * (1 + slots)
     if context is not None and needed > context:
         raise ContextError(
-            f"the longest prompt takes {longest} positions and with max_bytes={max_bytes} may grow to {needed}, but the "
-            f"context is {context}; shorten the prompt or lower max_bytes"
+            f"the longest prompt takes {longest} positions and with max_bytes={max_bytes} may grow to {needed}, but "
+            f"the context is {context}; shorten the prompt or lower max_bytes"
         )
     return needed
 
