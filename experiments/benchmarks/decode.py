@@ -46,9 +46,9 @@ MODELS = flags.DEFINE_multi_enum("models", list(ALL), list(ALL), "Which models."
 COLUMNS = (
     ("rows", 6),
     ("cached B/s", 12),
-    ("to first (range)", 22),
+    ("to first (range)", 25),
     ("uncached B/s", 14),
-    ("cached/uncached", 22),
+    ("cached/uncached", 25),
 )
 HEAD = f"{'model':<20}" + "".join(f"{title:>{width}}" for title, width in COLUMNS)
 
@@ -81,7 +81,7 @@ def _line(name: str, speeds: list[DecodeSpeed], first: list[DecodeSpeed]) -> str
     gain = _ratios([speed.cached / speed.uncached for speed in speeds if speed.uncached])
     uncached = f"{statistics.median(without):.1f}" if without else "–"
     cached = statistics.median(speed.cached for speed in speeds)
-    return f"{name:<20}{speeds[0].rows:>6}{cached:>12.0f}{to_first:>22}{uncached:>14}{gain:>22}"
+    return f"{name:<20}{speeds[0].rows:>6}{cached:>12.0f}{to_first:>25}{uncached:>14}{gain:>25}"
 
 
 def _ratios(values: list[float]) -> str:
