@@ -4,6 +4,7 @@ Memory: beside the parameters, one device's share of the largest of them is held
 of rows. Nothing is read before every name and shape was found to be right.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from lexitok.sharding import state_shardings
 from lexitok.trees import map_with_name, names, to_dicts
 
 NAMED = 5  # tensors that an error names
+ALIGNMENT = 64  # bytes
 
 
 def check_tensors(
@@ -124,7 +126,7 @@ def reader(
 
     def read(index: Any) -> np.ndarray:
         ranges = [slice(*at.indices(size)) for at, size in zip(index, shape, strict=True)]
-        out = np.empty([at.stop - at.start for at in ranges], dtype)
+        out = _aligned([at.stop - at.start for at in ranges], dtype)
         if not place.stacked:
             place.layout.fill(out, ranges, tensors[0], sizes, place.less)
             return out
@@ -133,6 +135,14 @@ def reader(
         return out
 
     return read
+
+
+def _aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An empty array that begins where JAX on a CPU wants it: there it is taken as it is, and not copied."""
+    size = math.prod(shape) * dtype.itemsize
+    room = np.empty(size + ALIGNMENT, np.uint8)
+    begin = -room.ctypes.data % ALIGNMENT
+    return room[begin : begin + size].view(dtype).reshape(shape)
 
 
 def _refuse(source: str, what: str, found: list[str]) -> None:

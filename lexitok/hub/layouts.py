@@ -15,7 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lexitok.hub.tensors import StoredTensor, to_float32
+from lexitok.hub.tensors import StoredTensor
 
 CHUNK = 2**20  # bytes of rows that are read at once: few enough for a processor's cache, and for any memory
 Groups = tuple[tuple[str, ...], ...]
@@ -117,12 +117,11 @@ def _groups(pattern: str) -> Groups:
 
 
 def _copy(piece: np.ndarray, out: np.ndarray, less: float) -> None:
-    if out.dtype == piece.dtype and not less:
-        out[...] = piece
-        return
-    floats = to_float32(piece)
-    floats = floats - np.float32(less) if less else floats
-    out[...] = floats if out.dtype == np.float32 else floats.astype(out.dtype)
+    if less:
+        piece = piece.astype(np.float32) - np.float32(less)
+    if not piece.flags.c_contiguous:  # to convert and to transpose is quicker one after the other
+        piece = piece.astype(out.dtype, order="K", copy=False)
+    np.copyto(out, piece, casting="unsafe")
 
 
 def sizes_of(shape: Mapping[str, int]) -> dict[str, int]:

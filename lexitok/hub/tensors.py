@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, runtime_checkable
 
-import ml_dtypes
 import numpy as np
 
 from lexitok.hub.errors import HubError
@@ -66,9 +65,3 @@ def count(shape: tuple[int, ...]) -> int:
     """Numbers in a tensor."""
     return math.prod(shape)
 
-
-def to_float32(array: np.ndarray) -> np.ndarray:
-    """Floats of any kind as float32; a bfloat16 is the upper half of one, which is quicker said than cast."""
-    if array.dtype == ml_dtypes.bfloat16:
-        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
