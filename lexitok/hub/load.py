@@ -63,15 +63,25 @@ def load(
     name = str(path_or_name)
     path = fetch(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(path_or_name).expanduser()
     description = describe(path)
+    check(description)
+    tokens = tokenizer_of(path if tokenizer is None else Path(tokenizer), description)
+    return Pretrained(parameters(description, mesh=mesh, dtype=dtype), tokens, description.config())
+
+
+def check(description: Description) -> None:
+    """Raises a `HubError` if the checkpoint's tensors are not those that its config describes; reads none of them."""
     like = abstract_model(description.model, description.V, description.source)
-    sizes, places, files = description.sizes, description.places, description.files
     left_aside = list(description.family.left_aside)
     if description.model.interface.tied == "yes":
-        left_aside += [f"^{places['interface.head'].name}$"]  # written by some, and without effect
-    check_tensors(like, places, files, sizes, left_aside, description.source)
-    tokens = tokenizer_of(path if tokenizer is None else Path(tokenizer), description)
-    model = fill(like, places, files, sizes, mesh=mesh, dtype=dtype or "float32")
-    return Pretrained(model, tokens, description.config())
+        left_aside += [f"^{description.places['interface.head'].name}$"]  # written by some, and without effect
+    check_tensors(like, description.places, description.files, description.sizes, left_aside, description.source)
+
+
+def parameters(description: Description, *, mesh: Mesh | None = None, dtype: str | None = None) -> Any:
+    """The model of a checkpoint that was checked; `mesh` and `dtype` are those of `load`."""
+    like = abstract_model(description.model, description.V, description.source)
+    places, files, sizes = description.places, description.files, description.sizes
+    return fill(like, places, files, sizes, mesh=mesh, dtype=dtype or "float32")
 
 
 def tokenizer_of(path: Path, description: Description) -> Tokenizer | None:

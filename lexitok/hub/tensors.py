@@ -64,4 +64,3 @@ class Tensors(Protocol):
 def count(shape: tuple[int, ...]) -> int:
     """Numbers in a tensor."""
     return math.prod(shape)
-
