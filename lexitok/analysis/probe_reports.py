@@ -214,7 +214,7 @@ def layers_report(
         neighbours += f"\n**{s.name}**, neighbours after layer {layers[-1]}\n\n" + _neighbours(s, means, queries)
     head = "run | layer | bits | ids | majority | bits, new symbols | ids, new symbols | majority, new symbols"
     majority, chance = ({name: levels[name]} for name in ("majority", "chance"))
-    title = f"{k} neighbours shared with {reference.name}, layer {reference_layer}"
+    title = f"{k} neighbours shared with layer {reference_layer} of\n{reference.name}"
     panels = [
         Panel(lines["rows"], "bits of ids, symbols known to the probe", "layer", "accuracy a bit"),
         Panel(lines["symbols"], "bits of ids, symbols new to the probe", "layer", "accuracy a bit", levels=majority),
