@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
 from lexitok.analysis.plots import COLOURS, STYLES
 
@@ -89,7 +89,7 @@ def _draw(axes: Axes, line: Line, number: int) -> Any:
 def _background(axes: Axes, panel: Panel) -> None:
     if panel.x_scale == "log":
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     elif all(np.all(line.x == np.round(line.x)) for line in panel.lines):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale(panel.y_scale)
