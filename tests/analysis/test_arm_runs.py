@@ -8,6 +8,7 @@ from samples import small_config
 from lexitok.analysis import read_run
 from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, run_arm
 from lexitok.analysis.arm_speeds import ArmSpeed, measure_arms, speeds_table
+from lexitok.analysis.evaluating import evaluate_run, evaluate_sources
 
 WORDS = "the small ship went over the old sea and came to the old town again. " * 12
 
@@ -71,3 +72,14 @@ def test_an_unknown_arm_is_named():
     with pytest.raises(ValueError, match="no arm 'hatt'; there are hat"):
         arms_of({"hat": "hat.py"}, ["hatt"])
     assert arms_of({"hat": "hat.py"}, []) == ["hat"]
+
+
+def test_several_sources_are_measured_as_each_by_itself(found, tmp_path):
+    """A table of languages must say what each of its lines would say alone."""
+    _, (run,) = found
+    (tmp_path / "validation.jsonl").write_text(json.dumps({"text": "another town"}))
+    sources = [run.config.data.source, f"jsonl:{tmp_path}/{{split}}.jsonl"]
+    table = list(evaluate_sources(run, sources, max_bytes=2000))
+    alone = [evaluate_run(run, source=source, max_bytes=2000) for source in sources]
+    assert [e.bpb for e in table] == [e.bpb for e in alone] and table[0].bpb != table[1].bpb
+    assert table[1].summary()["bytes"] == len("another town")
