@@ -41,8 +41,6 @@ ALL = {
     "bolmo": "bolmo.py:{size}",
 }
 MODELS = flags.DEFINE_multi_enum("models", list(ALL), list(ALL), "Which models.")
-
-
 COLUMNS = (
     ("rows", 6),
     ("cached B/s", 12),

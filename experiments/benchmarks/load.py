@@ -16,7 +16,7 @@ import jax
 from absl import flags
 
 from lexitok.hub.description import describe
-from lexitok.hub.load import check, parameters, tokenizer_of
+from lexitok.hub.load import check_fits, read_model, tokenizer_of
 from lexitok.runner import run
 
 SOURCE = flags.DEFINE_string("source", None, "A directory in Hugging Face's layout, or a GGUF.", required=True)
@@ -48,8 +48,8 @@ def _read(files: list[Path]) -> None:
 
 def _load(source: Path) -> None:
     description = describe(source)
-    check(description)
-    jax.block_until_ready(parameters(description, dtype=DTYPE.value))
+    check_fits(description)
+    jax.block_until_ready(read_model(description, dtype=DTYPE.value))
 
 
 def _seconds(function: Callable[[], Any]) -> float:

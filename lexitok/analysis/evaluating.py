@@ -66,15 +66,17 @@ def _measure(
     max_bytes: int,
     **settings: Any,
 ) -> Iterator[Any]:
-    c = run.config
-    with jax.set_mesh(make_mesh()):
+    c, mesh = run.config, make_mesh()
+    with jax.set_mesh(mesh):
         model, encoder = load_model(run)
-        for source in sources:
-            corpus = open_source(source or c.data.source, split, cache=c.data.cache, field=c.data.field)
-            yield measure(
+    for source in sources:
+        corpus = open_source(source or c.data.source, split, cache=c.data.cache, field=c.data.field)
+        documents = [document.data for document in corpus.documents(max_bytes)]
+        with jax.set_mesh(mesh):  # not while a caller has the result
+            result = measure(
                 model,
                 encoder,
-                [document.data for document in corpus.documents(max_bytes)],
+                documents,
                 rows=c.data.rows,
                 symbols=c.data.symbols,
                 units=c.data.units,
@@ -82,3 +84,4 @@ def _measure(
                 words=c.eval.words,
                 **settings,
             )
+        yield result

@@ -63,12 +63,12 @@ def load(
     name = str(path_or_name)
     path = fetch(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(path_or_name).expanduser()
     description = describe(path)
-    check(description)
+    check_fits(description)
     tokens = tokenizer_of(path if tokenizer is None else Path(tokenizer), description)
-    return Pretrained(parameters(description, mesh=mesh, dtype=dtype), tokens, description.config())
+    return Pretrained(read_model(description, mesh=mesh, dtype=dtype), tokens, description.config())
 
 
-def check(description: Description) -> None:
+def check_fits(description: Description) -> None:
     """Raises a `HubError` if the checkpoint's tensors are not those that its config describes; reads none of them."""
     like = abstract_model(description.model, description.V, description.source)
     left_aside = list(description.family.left_aside)
@@ -77,7 +77,7 @@ def check(description: Description) -> None:
     check_tensors(like, description.places, description.files, description.sizes, left_aside, description.source)
 
 
-def parameters(description: Description, *, mesh: Mesh | None = None, dtype: str | None = None) -> Any:
+def read_model(description: Description, *, mesh: Mesh | None = None, dtype: str | None = None) -> Any:
     """The model of a checkpoint that was checked; `mesh` and `dtype` are those of `load`."""
     like = abstract_model(description.model, description.V, description.source)
     places, files, sizes = description.places, description.files, description.sizes

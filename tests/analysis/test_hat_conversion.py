@@ -32,7 +32,7 @@ def test_blocks_are_the_pretrained_ones_and_the_rest_is_new(tmp_path):
     to_hat(QWEN, tmp_path / "hat", c)
     model, encoder = load_model(tmp_path / "hat")
     assert generate(model, encoder, [b"ab "], max_bytes=3, temperature=0.0)
-    found, fresh = names(to_dicts(model)), names(to_dicts(make_setup(c).init_model()))
+    found, fresh = names(to_dicts(model)), names(jax.device_get(to_dicts(make_setup(c).init_state().model)))
     pretrained = names(to_dicts(load(QWEN).model.backbone), "stage.backbone.")
     assert pretrained.keys() < found.keys()
     for name, x in found.items():
