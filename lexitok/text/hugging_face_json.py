@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lexitok.text.token_bytes import SPACE, from_byte_level, from_byte_token, from_sentencepiece
@@ -79,9 +79,8 @@ class TokenizerJson:
     def renamed(self) -> dict[str, str]:
         """The names that specials have in `for_raw_text`. One that merges lead to has to keep its own."""
         salt = hashlib.sha256(json.dumps(self.model["type"]).encode() + repr(self.added).encode()).hexdigest()
-        specials = self.special_spellings
-        merged = self.merged(specials)
-        return {s: s if s in merged else f"\ufdd0{salt[:16]} {s}\ufdd1" for s in specials}
+        merged = self.merged
+        return {s: s if s in merged else f"\ufdd0{salt[:16]} {s}\ufdd1" for s in self.special_spellings}
 
     def for_raw_text(self, prefix: str = "kept") -> dict[str, Any]:
         """A copy that takes specials' spellings for text, adds no specials and cuts nothing off.
@@ -139,12 +138,23 @@ class TokenizerJson:
             token = token.removesuffix(self.model.get("end_of_word_suffix") or "") or token
         return token.encode() if self.space is None else from_sentencepiece(token, self.space)
 
-    def merged(self, spellings: Set[str]) -> set[str]:
-        """Those of some tokens that take part in merges, or come of them."""
-        merges = (m if isinstance(m, list) else m.split(" ", 1) for m in self.model.get("merges") or [])
-        return {token for merge in merges for token in (*merge, "".join(merge)) if token in spellings}
+    @functools.cached_property
+    def merged(self) -> set[str]:
+        """The added tokens, and the unknown token, that take part in merges or come of them.
 
-    @property
+        Raises:
+          ValueError: a merge is no pair of tokens.
+        """
+        spellings, found = {token["content"] for token in self.added} | {self.unknown}, set()
+        try:
+            for merge in self.model.get("merges") or []:
+                left, right = merge if isinstance(merge, list) else merge.split(" ", 1)
+                found |= spellings.intersection((left, right, left + right))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{self.name}: one of its merges is no pair of tokens: {error}") from error
+        return found
+
+    @functools.cached_property
     def _continuing(self) -> str:
         if self.model["type"] == "WordPiece":
             return self.model.get("continuing_subword_prefix", "##")

@@ -156,7 +156,7 @@ def _vocabulary(file: TokenizerJson, built: tokenizers.Tokenizer, said: Mapping[
     added = {token["content"] for token in file.added}
     # An added token may be among the model's, too; it is spelled as those are if text leads to it by way of the model.
     in_model = {token for token in added if len(token) == 1 and built.model.token_to_id(token) is not None}
-    added -= in_model | file.merged(added)
+    added -= in_model | file.merged
     size = max(entries.values(), default=-1) + 1
     if size > 2 * len(entries) + 100_000:
         raise ValueError(f"{file.name}: its ids go up to {size - 1}, and there are {len(entries)} tokens")

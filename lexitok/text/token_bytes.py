@@ -44,7 +44,7 @@ def from_sentencepiece(token: str, space: str = SPACE) -> bytes:
 
 def from_byte_token(token: str) -> bytes | None:
     """The byte of a byte-fallback token (`<0x0A>`); None for any other token."""
-    found = _BYTE_TOKEN.fullmatch(token)
+    found = _BYTE_TOKEN.fullmatch(token) if token.startswith("<0x") else None  # most are none
     return bytes([int(found[1], 16)]) if found else None
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from samples import batch_of_ids
 
-from lexitok.data.batch import Batch
 from lexitok.hub import Pretrained, load, save
 from lexitok.hub.families import FAMILIES
 from lexitok.hub.safetensors_files import SafetensorsFiles
@@ -23,14 +23,8 @@ GOLDENS = Path(__file__).parent / "goldens"
 CASES = sorted(path.name for path in GOLDENS.iterdir())
 
 
-def batch_of(ids: np.ndarray) -> Batch:
-    B, S = ids.shape
-    ones, positions = np.ones((B, S), np.int32), np.tile(np.arange(S, dtype=np.int32), (B, 1))
-    return Batch(ids, ids, np.ones((B, S), np.float32), ones, ones, positions, np.zeros(B, np.int32), None)
-
-
 def logits_of(model: TokenLM, ids: np.ndarray) -> np.ndarray:
-    return np.asarray(jax.jit(TokenLM.logits)(model, batch_of(ids)))
+    return np.asarray(jax.jit(TokenLM.logits)(model, batch_of_ids(ids)))
 
 
 def golden(name: str) -> tuple[np.ndarray, np.ndarray]:

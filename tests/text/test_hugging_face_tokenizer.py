@@ -197,6 +197,8 @@ def test_kept_and_sent(made, loaded, kind):
         lambda content: content["model"].update(vocab={"a": 0, "b": "c"}),
         lambda content: content["model"].update(vocab={"a": 10**9}, merges=[]),
         lambda content: content["model"].update(merges=[["x y", "z"]]),
+        lambda content: content["model"].update(merges=[[["x"], "z"]]),
+        lambda content: content["model"].update(merges=["xz"]),
         lambda content: content["model"]["vocab"].update({"\u0120zzz": 0}),
         lambda content: content.update(added_tokens=[{"content": 3}]),
     ],

