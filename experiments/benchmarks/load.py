@@ -16,7 +16,7 @@ import jax
 from absl import flags
 
 from lexitok.hub.description import describe
-from lexitok.hub.load import check_fits, read_model, tokenizer_of
+from lexitok.hub.load import described, read_model, tokenizer_of
 from lexitok.runner import run
 
 SOURCE = flags.DEFINE_string("source", None, "A directory in Hugging Face's layout, or a GGUF.", required=True)
@@ -47,8 +47,7 @@ def _read(files: list[Path]) -> None:
 
 
 def _load(source: Path) -> None:
-    description = describe(source)
-    check_fits(description)
+    _, description = described(source)
     jax.block_until_ready(read_model(description, dtype=DTYPE.value))
 
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from lexitok.analysis.conversion import check_free, write_run
 from lexitok.config_files import flatten
 from lexitok.hub.errors import HubError
-from lexitok.hub.load import load
+from lexitok.hub.load import described, read_model
 from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.setup import make_setup
 from lexitok.trees import map_with_name, names, to_dicts
@@ -42,9 +42,10 @@ def to_hat(source: str | Path, workdir: str | Path, config: ConfigDict) -> None:
         raise HubError(f"a model of kind '{config.model.kind}' has no backbone between an encoder and a decoder")
     setup = make_setup(config)
     with jax.set_mesh(setup.mesh):
-        pretrained = load(source, mesh=setup.mesh)
-        _check_same(config.model.stage.backbone, pretrained.config.model.backbone, str(source))
-        model = _with_backbone(setup.init_model(), names(to_dicts(pretrained.model.backbone)))
+        _, description = described(source)
+        _check_same(config.model.stage.backbone, description.model.backbone, str(source))
+        pretrained = read_model(description, mesh=setup.mesh)
+        model = _with_backbone(setup.init_model(), names(to_dicts(pretrained.backbone)))
         versions = {"jax": jax.__version__, "backbone of": str(source)}
         write_run(Path(workdir), RunRecord(setup.config, setup.vocabulary, versions), model)
 

@@ -60,15 +60,24 @@ def load(
     """
     if dtype is not None and dtype not in FLOATS:
         raise HubError(f"unknown dtype '{dtype}'; there are {', '.join(FLOATS)}")
-    name = str(path_or_name)
-    path = fetch(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(path_or_name).expanduser()
-    description = describe(path)
-    check_fits(description)
+    path, description = described(path_or_name)
     tokens = tokenizer_of(path if tokenizer is None else Path(tokenizer), description)
     return Pretrained(read_model(description, mesh=mesh, dtype=dtype), tokens, description.config())
 
 
-def check_fits(description: Description) -> None:
+def described(path_or_name: str | Path) -> tuple[Path, Description]:
+    """Where a checkpoint lies and what it holds, checked, its tensors unread; arguments and errors are those of `load`.
+
+    It is what `read_model` takes, for who needs the model and no tokenizer.
+    """
+    name = str(path_or_name)
+    path = fetch(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(path_or_name).expanduser()
+    description = describe(path)
+    _check_fits(description)
+    return path, description
+
+
+def _check_fits(description: Description) -> None:
     """Raises a `HubError` if the checkpoint's tensors are not those that its config describes; reads none of them."""
     like = abstract_model(description.model, description.V, description.source)
     left_aside = list(description.family.left_aside)
