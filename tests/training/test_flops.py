@@ -15,7 +15,9 @@ from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.models.build import model_for, model_maker
 from lexitok.ops.attention import IMPLEMENTATIONS, Places, attention
 from lexitok.sharding import make_mesh
-from lexitok.training.flops import FlopsError, forward_flops, training_flops
+from lexitok.training.flops import forward_flops, training_flops
+from lexitok.training.products import FlopsError, count
+from lexitok.training.setup import make_setup
 
 V = 260
 X, W = jax.ShapeDtypeStruct((4, 8), jnp.float32), jax.ShapeDtypeStruct((8, 8), jnp.float32)
@@ -103,6 +105,57 @@ def test_every_model_for_the_family_is_counted(kind):
     matrices = [leaf.size for leaf in jax.tree.leaves(weights) if leaf.ndim > 2]
     assert counted >= 3 * 2 * 2 * 128 * (sum(matrices) + model.interface.head.size)
     assert counted > training_flops(model, abstract_batch(2, 128, 32)) or c.text.splitter == "model"
+
+
+def test_frozen_parts_cost_less():
+    """Frozen maps have no gradient of their own, and pass one on to what is below them; attention has no weights."""
+
+    def flops(*frozen: str) -> float:
+        c = sized("hat_v2", "wide")
+        c.optimizer.frozen = frozen
+        c.data.rows = 8
+        setup = make_setup(c)
+        return training_flops(setup, abstract_batch(8, 96, 32))
+
+    c = sized("hat_v2", "wide").model.stage.backbone
+    maps = c.D * (c.H + 2 * c.K) * c.N + c.H * c.N * c.D + 3 * c.D * c.F
+    assert flops() - flops("stage.backbone") == pytest.approx(8 * 2.0 * c.L * 32 * maps, rel=1e-9)
+    assert flops("stage", "interface", "embedding") == pytest.approx(flops() / 3, rel=1e-9)
+
+
+def test_a_model_that_is_asked_and_not_trained_is_counted_once():
+    """The entropies of a router's own model have no backward pass."""
+    c = small_config("blt")
+    model = jax.eval_shape(model_for(c, make_encoder(c.text, None)), nnx.Rngs(0))
+    batch = abstract_batch(2, 128, 64)
+    asked = forward_flops(
+        lambda router, batch: router.entropies(batch.symbols_BxS, Places(batch.segments_BxS, batch.positions_BxS)),
+        model.stage.router,
+        batch,
+    )
+    whole = forward_flops(lambda model, batch: model.scores(batch, chunk=128), model, batch)
+    assert 0 < asked < whole
+    assert training_flops(model, batch) == pytest.approx(3 * whole - 2 * asked, rel=1e-9)
+
+
+def test_what_depends_on_what_is_trained():
+    """Through loops, branches and calls; not through integers."""
+
+    def products(program, *trained: bool) -> float:
+        return count(jax.make_jaxpr(program)(X, W, W).jaxpr, trained).flops / ONE
+
+    assert products(lambda x, w, v: x @ w @ v, False, False, False) == 2
+    assert products(lambda x, w, v: x @ w @ v, False, True, False) == 2 + 2
+    assert products(lambda x, w, v: x @ w @ v, False, False, True) == 1 + 2
+    assert products(lambda x, w, v: x @ w @ v, True, True, True) == 3 + 3
+    assert products(lambda x, w, v: jax.nn.one_hot((x @ w).argmax(1), 8) @ v, False, True, False) == 2 + 1
+
+    def looped(x, w, v):
+        x, _ = jax.lax.scan(jax.checkpoint(lambda x, _: (x @ w, None)), x, None, length=5)
+        return jax.lax.cond(x.sum() > 0, lambda x: x @ v, lambda x: x, x)
+
+    assert products(looped, False, True, False) == 5 * 3 + 2
+    assert products(looped, False, False, True) == 5 * 1 + 2
 
 
 def test_every_kind_of_program_is_entered():
