@@ -73,8 +73,9 @@ once = functools.cache(run)
 @pytest.mark.parametrize(
     ("kind", "mesh"),
     [
-        *((kind, mesh) for kind in ("bytes", "hat_v2") for mesh in ("data", "fsdp", "all")),
-        ("hat_v1", "all"),
+        *(("bytes", mesh) for mesh in ("data", "fsdp", "all")),
+        *((kind, "all") for kind in ("hat_v1", "hat_v2")),
+        *(pytest.param("hat_v2", mesh, marks=pytest.mark.slow) for mesh in ("data", "fsdp")),
         *(pytest.param(kind, "all", marks=pytest.mark.slow) for kind in GIVEN),
     ],
 )
