@@ -18,7 +18,7 @@ from lexitok.hub import Pretrained, load, save
 from lexitok.inference.decoder import Decoder
 from lexitok.models.token_lm import TokenLM
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.real
 DATA = Path(__file__).parent / "data"
 TOLERANCE = 2e-5  # of the largest logit
 

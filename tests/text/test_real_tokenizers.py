@@ -94,7 +94,7 @@ def test_tekken_as_mistral_reads_it(tekken):
     assert own.n_words == tekken[0].vocabulary.size
 
 
-@pytest.mark.slow
+@pytest.mark.real
 def test_gemma(gemma):
     """Gemma's 262,144 ids out of the GGUF: exact for any bytes; the pieces are those of a SentencePiece model."""
     vocabulary = gemma.vocabulary
