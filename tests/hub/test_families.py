@@ -1,17 +1,15 @@
 """Every family gives the logits that `transformers` gave, for tiny checkpoints with all its switches on, and back."""
 
 import functools
-import importlib.util
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from real_parts import torch_python
 from samples import batch_of_ids
 
 from lexitok.hub import Pretrained, load, save
@@ -64,12 +62,6 @@ def test_what_is_read_is_written_back(name, tmp_path):
     keys = json.loads((tmp_path / "out/config.json").read_text())
     assert keys["eos_token_id"] == 2 and keys["max_position_embeddings"] == 64
     assert "rope_parameters" not in keys and keys.get("rope_theta", keys.get("rotary_emb_base"))
-
-
-def torch_python() -> str | None:
-    """An interpreter that has torch and transformers: `LEXITOK_TORCH_PYTHON`, or this one."""
-    named = os.environ.get("LEXITOK_TORCH_PYTHON")
-    return named or (sys.executable if importlib.util.find_spec("torch") else None)
 
 
 @pytest.mark.skipif(torch_python() is None, reason="torch is not installed; name LEXITOK_TORCH_PYTHON to run this")

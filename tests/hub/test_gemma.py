@@ -3,7 +3,6 @@
 The text is longer than the model's sliding window, and in many languages.
 """
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from real_parts import torch_python
 from samples import batch_of_ids
 
 from lexitok.data.encoders import SubwordEncoder
@@ -75,15 +75,15 @@ def test_greedy_text(gemma, golden):
 
 
 def test_written_out(gemma, golden, tmp_path):
-    """As safetensors, which give the same logits here and in `transformers`."""
+    """As safetensors, which give the same model here and, where there is a Python with it, in `transformers`."""
     assert save(gemma.model, gemma.config, tmp_path / "gemma", tokenizer=gemma.tokenizer) == "gemma3"
     again = load(tmp_path / "gemma")
     assert again.tokenizer.vocabulary == gemma.tokenizer.vocabulary
     for one, other in zip(jax.tree.leaves(again.model), jax.tree.leaves(gemma.model), strict=True):
         np.testing.assert_array_equal(one, other)
-    if "LEXITOK_TORCH_PYTHON" in os.environ:
+    if torch_python() is not None:
         np.savez(tmp_path / "gemma/logits.npz", **{key: golden[key] for key in ("ids", "columns", "logits")})
         script = Path(__file__).parent / "check_with_transformers.py"
-        command = [os.environ["LEXITOK_TORCH_PYTHON"], str(script), str(tmp_path / "gemma")]
+        command = [str(torch_python()), str(script), str(tmp_path / "gemma")]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
