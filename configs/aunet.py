@@ -3,7 +3,7 @@
     python experiments/train.py --config=configs/aunet.py:cpu --workdir=runs/aunet
 
 Variants, joined by commas: `two` levels (the default) or `three`; and the sizes `cpu` (the default), `gpu1`, `pod`
-(lexitok/sizes.py), and the published `2l_1b` (1.3B parameters) and `3l_1b` (2.5B): widths, depths and windows of tables
+(config/sizes.py), and the published `2l_1b` (1.3B parameters) and `3l_1b` (2.5B): widths, depths and windows of tables
 9 to 11 of the paper and of apps/aunet in facebookresearch/lingua, checked by the parameter counts
 (`tests/models/test_sizes.py`). Clipping at 0.2, weight decay 0.1.
 
@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, scoped, stage, stride_router, transformer
 from lexitok.config import local as stack
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -6,7 +6,7 @@
     python experiments/train.py --config=configs/blt.py:space,cpu --workdir=runs/blt_space
 
 Variants, joined by commas: how patches end, `entropy` (the default) or `space`; and the sizes `cpu` (the default),
-`gpu1`, `pod` (lexitok/sizes.py), and the published `1b` (4,533,879,808 parameters, 3.07B of them in tables of hashed
+`gpu1`, `pod` (config/sizes.py), and the published `1b` (4,533,879,808 parameters, 3.07B of them in tables of hashed
 n-grams) and `7b` (10,553,570,560). Source of their numbers: the arguments of the released models and the code of
 facebookresearch/blt, checked by those counts (`tests/models/test_sizes.py`); threshold 1.3354 nats for 4.5 bytes a
 patch, local windows of 512 bytes, no longest patch. AdamW 0.9, 0.95, 4e-4, weight decay 0.1.
@@ -19,8 +19,8 @@ from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, entropy_router, given, transformer
 from lexitok.config import local as stack
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
 
 TINY_LM = {"D": 64, "L": 2, "H": 4, "K": 4, "N": 16, "F": 176, "window": 64}
 

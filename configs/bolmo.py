@@ -3,7 +3,7 @@
     python experiments/train.py --config=configs/bolmo.py:cpu --workdir=runs/bolmo
 
 Variants, joined by commas: what local stacks are made of, `mlstm` (the default, as published) or `attention`; and the
-sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py), and the published `1b` (1,468,911,776 parameters, on OLMo 2
+sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py), and the published `1b` (1,468,911,776 parameters, on OLMo 2
 1B) and `7b` (7,633,084,576, "7.63B", on OLMo 3 7B), with 100,278 tokens: widths and depths of table 7 of the paper, of
 the code of allenai/bolmo-core, and of the OLMo models, checked by the counts (`tests/models/test_sizes.py`).
 
@@ -16,8 +16,8 @@ on the run's text, or that `text.vocabulary.path` names.
 from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, distilled_router, mlstm, scoped, transformer
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -8,8 +8,8 @@ Variants: `tiny`, `cpu` (the default), `gpu1` (100M parameters, one GPU), `pod` 
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, token_lm, transformer
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, tiny
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, tiny
 
 
 def get_config(arg: str = "") -> ConfigDict:

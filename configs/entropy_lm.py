@@ -9,7 +9,7 @@ Variants: `cpu` (the default) for models of the sizes `cpu`, `gpu1` and `pod`, `
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, entropy_router, token_lm, transformer
-from lexitok.config_files import variant
+from lexitok.config.files import variant
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -3,7 +3,7 @@ the same training FLOPs a byte.
 
     python experiments/arms.py --config=configs/family.py --variant=english --data='jsonl:DIR/english/{split}.jsonl.xz'
 
-Variants: an arm and a text, as `hat_v2,english` or `blt,khmer`. Widths are those of the size `tiny` (lexitok/sizes.py):
+Variants: an arm and a text, as `hat_v2,english` or `blt,khmer`. Widths are those of the size `tiny` (config/sizes.py):
 128 for the backbone (96 where it runs at more positions than others, to leave it some depth) and 64 for local stacks.
 What an arm saves with fewer units or leaner local stacks goes into layers and feed-forward of its backbone, until it
 costs 2.6 MFLOPs a byte: model FLOPs of a step (`lexitok/training/flops.py`; padding included, and the router's model of
@@ -18,7 +18,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from lexitok.config import innermost
-from lexitok.config_files import ConfigError, load_config
+from lexitok.config.files import ConfigError, load_config
 
 FLOPS_PER_BYTE = 2.6e6
 ARMS = {

@@ -16,7 +16,7 @@ and lengths here are our own.
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, local, transformer
-from lexitok.config_files import variant
+from lexitok.config.files import variant
 
 
 def get_config(arg: str = "") -> ConfigDict:

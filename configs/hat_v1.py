@@ -3,7 +3,7 @@ the first place in the decoder, which sees a word at a time as well, and a symbo
 
     python experiments/train.py --config=configs/hat_v1.py:cpu --workdir=runs/hat_v1
 
-Variants: the sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py), and the published `1b`, `3b`, `7b`. The paper
+Variants: the sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py), and the published `1b`, `3b`, `7b`. The paper
 gives layers of the backbone (18, 28, 36), its parameters (1.1B, 4.3B, 9.2B), the form of the local stacks ("6h3L",
 "8h4L") and their parameters (23M, 24M, 55M) (reference/models.md 1.1). Widths follow from these: as many heads as
 layers, 128 wide, and a feed-forward of 8/3 of the width; local stacks of 6 or 8 heads. Splitting is at white space,
@@ -13,8 +13,8 @@ with the white space at the end of words; documents are up to 16,384 bytes; Adam
 from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, transformer
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized
 
 
 def get_config(arg: str = "") -> ConfigDict:

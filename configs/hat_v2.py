@@ -4,7 +4,7 @@ added in each layer of the decoder, one word late.
     python experiments/train.py --config=configs/hat_v2.py:cpu --workdir=runs/hat_v2
     python experiments/train.py --config=configs/hat_v2.py:gpu1 --config.data.source='jsonl:DIR/{split}.jsonl.xz'
 
-Variants, joined by commas: the sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py) and `8b`; and how the end of
+Variants, joined by commas: the sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py) and `8b`; and how the end of
 a word is known: `lagged` (the default, as published), `end_symbol`, `fused` or `revealed`.
 
 `8b` is the shape of Llama-3.1-8B-TFree-HAT: 119,291,904 parameters in the encoder with its pool, 6,979,584,000 in the
@@ -16,9 +16,9 @@ cross-attention has query and key weights that have no effect, as every byte see
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, local, transformer
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, published, sized
-from lexitok.sizes import local as local_of
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, published, sized
+from lexitok.config.sizes import local as local_of
 from lexitok.text.alphabet import ALPHABETS
 
 

@@ -3,7 +3,7 @@
     python experiments/train.py --config=configs/hnet.py:cpu --workdir=runs/hnet
 
 Variants, joined by commas: `one` stage (the default) or `two`; what local stacks are made of, `mamba` (the default, as
-published) or `attention`; and the sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py), and the published
+published) or `attention`; and the sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py), and the published
 `1stage_l` (679,405,312 parameters, "680M"), `2stage_l` (874,315,264, "870M"), `1stage_xl` (1,270,833,920, "1.3B") and
 `2stage_xl` (1,603,492,224, "1.6B"): arch_layout, widths and windows are those of the configs of goombalab/hnet, checked
 by the counts (`tests/models/test_sizes.py`). Weight of the ratio loss 0.03, targets as in the paper.
@@ -24,8 +24,8 @@ from lexitok.config import (
     stage,
     transformer,
 )
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
 
 PUBLISHED = {"1stage_l": (1, "l"), "2stage_l": (2, "l"), "1stage_xl": (1, "xl"), "2stage_xl": (2, "xl")}
 

@@ -14,8 +14,8 @@ it learns anything else, which takes thousands of rows. They are of 512 symbols,
 from ml_collections import ConfigDict
 
 from lexitok.config import binary, default_config, glyphs, lexinvariant, semi_lexinvariant, table, token_lm
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, sized
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, sized
 
 LEAN = {"D": 64, "L": 2, "H": 2, "K": 2, "N": 32, "F": 192}
 ARMS = {

@@ -2,7 +2,7 @@
 
     python experiments/train.py --config=configs/learn_your_tokens.py:cpu --workdir=runs/learn_your_tokens
 
-Variants: the sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py), and `paper`: width 512, 8 layers of 8 heads
+Variants: the sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py), and `paper`: width 512, 8 layers of 8 heads
 in the backbone, 2 in the encoder (4 heads) and in the decoder (8 heads), plain feed-forwards of 2,048 (GELU), batches
 of 192 words (reference/models.md 2, and the settings in the authors' repository avi-jit/eTok).
 
@@ -14,8 +14,8 @@ evaluation is on documents that were not trained on. The feed-forwards of the si
 from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, transformer
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, sized
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, sized
 
 SLOTS = 4
 

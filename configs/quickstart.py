@@ -9,8 +9,8 @@ Variants, joined by commas: the model, `hat` (the default) or `subword`; and the
 from ml_collections import ConfigDict
 
 from lexitok.config import default_config, innermost, token_lm
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, tiny
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, tiny
 
 
 def get_config(arg: str = "") -> ConfigDict:

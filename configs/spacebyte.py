@@ -2,7 +2,7 @@
 
     python experiments/train.py --config=configs/spacebyte.py:cpu --workdir=runs/spacebyte
 
-Variants: the sizes `cpu` (the default), `gpu1`, `pod` (lexitok/sizes.py), and the published `1e19` (the model of 1e19
+Variants: the sizes `cpu` (the default), `gpu1`, `pod` (config/sizes.py), and the published `1e19` (the model of 1e19
 training FLOPs: 201M parameters in the backbone and 50M in the local layers) and `793m` (793M and 184M). Source of
 widths, depths and context: tables 3 and 4 of the paper and the code of kjslag/spacebyte; blocks with scale-only layer
 norms, on queries and keys too, a plain feed-forward of four widths with ReLU, local windows as long as the local width.
@@ -16,8 +16,8 @@ from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, transformer
 from lexitok.config import local as stack
-from lexitok.config_files import variant
-from lexitok.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.files import variant
+from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
 
 
 def get_config(arg: str = "") -> ConfigDict:

@@ -16,8 +16,8 @@ from lexitok.analysis import read_run, write_comparison
 from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, config_maker, run_arm
 from lexitok.analysis.arm_speeds import measure_arms, speeds_table
 from lexitok.analysis.equal_flops import solve_shape
-from lexitok.config_files import load_module, override
-from lexitok.runner import run
+from lexitok.config.files import load_module, override
+from lexitok.config.flags import run
 
 CONFIG = flags.DEFINE_string("config", "configs/family.py", "File with the arms.")
 VARIANT = flags.DEFINE_string("variant", "english", "What follows an arm's name, as 'english' in configs/family.py.")

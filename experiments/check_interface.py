@@ -9,10 +9,10 @@ from typing import Any
 
 from absl import flags
 
-from lexitok.analysis.load import load_model
+from lexitok.config.flags import define_config, run
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces.checks import check_vectors, input_vectors, token_names
-from lexitok.runner import define_config, run
+from lexitok.runs.load import load_model
 from lexitok.training.setup import make_setup
 
 CONFIG = define_config()

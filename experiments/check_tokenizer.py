@@ -9,8 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
+from lexitok.config.flags import run
 from lexitok.data.readers import READERS, SourceError, matching_files
-from lexitok.runner import run
 from lexitok.text.tokenizer_checks import check_tokenizer, describe
 from lexitok.text.tokenizer_files import load_tokenizer
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lexitok.analysis import RunError, read_run, write_comparison
 from lexitok.evals import DocumentsError
-from lexitok.training.metrics import MetricsError
+from lexitok.runs.metrics import MetricsError
 
 
 def main(argv: list[str] | None = None) -> int:

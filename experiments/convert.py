@@ -11,9 +11,9 @@ python experiments/evaluate.py --run=runs/gemma --source='text:books/*.txt' --sp
 
 from absl import flags
 
-from lexitok.analysis.conversion import from_run, is_run, to_run
 from lexitok.analysis.hat_conversion import to_hat
-from lexitok.runner import define_config, run
+from lexitok.config.flags import define_config, run
+from lexitok.hub.conversion import from_run, is_run, to_run
 from lexitok.sharding import make_mesh
 
 SOURCE = flags.DEFINE_string(

@@ -16,8 +16,8 @@ from absl import flags
 
 from lexitok.analysis import read_run
 from lexitok.analysis.evaluating import evaluate_run, evaluate_sources, probe_run
-from lexitok.analysis.runs import Run
-from lexitok.runner import run
+from lexitok.config.flags import run
+from lexitok.runs.run import Run
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 SOURCE = flags.DEFINE_multi_string("source", [], "Source of the documents, or several; the run's own if not given.")

@@ -8,10 +8,10 @@ import sys
 
 from absl import flags
 
-from lexitok.analysis.load import load_model
+from lexitok.config.flags import run
 from lexitok.inference.generate import generate
 from lexitok.inference.stream import stream
-from lexitok.runner import run
+from lexitok.runs.load import load_model
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 PROMPTS = flags.DEFINE_multi_string("prompt", [""], "Text to go on with; may be given several times.")

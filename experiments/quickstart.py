@@ -9,8 +9,8 @@ from absl import flags
 
 from lexitok.analysis import read_run, write_comparison
 from lexitok.analysis.samples import write_samples
-from lexitok.config_files import load_config, override
-from lexitok.runner import run
+from lexitok.config.files import load_config, override
+from lexitok.config.flags import run
 from lexitok.training.loop import train
 
 OUT = flags.DEFINE_string("out", "runs/quickstart", "Directory for the runs and their comparison.")

@@ -11,7 +11,7 @@ import jax
 from absl import flags
 
 from lexitok.analysis.samples import write_samples
-from lexitok.runner import define_config, run
+from lexitok.config.flags import define_config, run
 from lexitok.training.loop import train
 from lexitok.training.processes import PROCESSES, join
 

@@ -10,8 +10,8 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from lexitok import config as C
-from lexitok.config_files import load_config
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.config.files import load_config
+from lexitok.data.batch import Batch, Tokens, pack_rows
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import Piece, make_piece
 from lexitok.models.build import model_for
@@ -152,7 +152,8 @@ def batch_of_ids(ids_BxS: np.ndarray) -> Batch:
     """Rows of tokens for a token model, without targets to speak of."""
     B, S = ids_BxS.shape
     ones, positions = np.ones((B, S), np.int32), np.tile(np.arange(S, dtype=np.int32), (B, 1))
-    return Batch(ids_BxS, ids_BxS, np.ones((B, S), np.float32), ones, ones, positions, np.zeros(B, np.int32), None)
+    tokens = Tokens(ids_BxS, ids_BxS, np.ones((B, S), np.float32), ones, ones, positions, None)
+    return Batch(tokens, np.zeros(B, np.int32))
 
 
 def random_texts(seed: int, n: int) -> list[bytes]:

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from samples import Pairs
 
-from lexitok.config_files import format_config, load_config
+from lexitok.config.files import format_config, load_config
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import make_piece

@@ -10,11 +10,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 from samples import batch, pieces, random_texts, small_config, small_model
 
+from lexitok.parameter_names import names, to_dicts
 from lexitok.sharding import ROWS, MeshError, check_rows, make_mesh, parameter_spec
 from lexitok.training.optimizer import is_frozen
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
-from lexitok.trees import names, to_dicts
 
 GIVEN = ("hnet", "blt")
 MESHES = {

@@ -13,7 +13,7 @@ import time
 
 from absl import flags
 
-from lexitok.runner import define_config, run
+from lexitok.config.flags import define_config, run
 from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
 from lexitok.training.setup import make_setup
 

@@ -16,10 +16,10 @@ import jax
 from absl import flags
 
 from lexitok.analysis.decode_speed import DecodeSpeed, decode_speed
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
+from lexitok.config.flags import run
 from lexitok.data.encoders import Encoder
 from lexitok.data.sources import open_source
-from lexitok.runner import run
 from lexitok.training.setup import make_setup
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from typing import Any
 
 from absl import flags
 
+from lexitok.config.flags import run
 from lexitok.data.sources import open_source
-from lexitok.runner import run
 from lexitok.text.alignment import Tokens, align
 from lexitok.text.tokenizer_checks import HasLibrary
 from lexitok.text.tokenizer_files import load_tokenizer

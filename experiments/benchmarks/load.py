@@ -15,9 +15,9 @@ from typing import Any
 import jax
 from absl import flags
 
+from lexitok.config.flags import run
 from lexitok.hub.description import describe
 from lexitok.hub.load import described, read_model, tokenizer_of
-from lexitok.runner import run
 
 SOURCE = flags.DEFINE_string("source", None, "A directory in Hugging Face's layout, or a GGUF.", required=True)
 DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16", "float16"], "Of matrices and tables.")

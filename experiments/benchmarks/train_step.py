@@ -11,8 +11,8 @@ Times are the median over steps, with the quartiles.
 from absl import flags
 
 from lexitok.analysis.step_speed import measure_step, report
-from lexitok.config_files import load_config, override
-from lexitok.runner import run
+from lexitok.config.files import load_config, override
+from lexitok.config.flags import run
 
 SIZE = flags.DEFINE_enum("size", "cpu", ("cpu", "gpu1", "pod"), "Variant of the configs.")
 CONFIGS = flags.DEFINE_multi_string("benchmark", ["hat_v2", "subword"], "Names of files in configs/.")

@@ -9,8 +9,8 @@ logits, with the gain `g` that is best over all rows. Shown are bits a byte, bes
 import numpy as np
 from absl import flags
 
+from lexitok.config.flags import run
 from lexitok.data.sources import open_source
-from lexitok.runner import run
 
 SOURCE = flags.DEFINE_string("source", "stdlib", "Source of the documents.")
 SPLIT = flags.DEFINE_string("split", "validation", "Split of the source.")

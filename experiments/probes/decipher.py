@@ -12,8 +12,8 @@ from absl import flags
 from lexitok.analysis import save
 from lexitok.analysis.probe_reports import decipher_report
 from lexitok.analysis.subjects import open_subjects
+from lexitok.config.flags import run
 from lexitok.evals.decipher import CIPHERS
-from lexitok.runner import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run.", required=True)
 SOURCE = flags.DEFINE_string("source", None, "Source of the documents; that of the first run if not given.")

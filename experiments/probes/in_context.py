@@ -10,7 +10,7 @@ from absl import flags
 from lexitok.analysis import save
 from lexitok.analysis.probe_reports import in_context_report
 from lexitok.analysis.subjects import open_subjects
-from lexitok.runner import run
+from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run.", required=True)
 SOURCE = flags.DEFINE_string("source", None, "Source whose frequent symbols are used; the first run's if not given.")

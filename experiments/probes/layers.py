@@ -11,7 +11,7 @@ from absl import flags
 from lexitok.analysis import save
 from lexitok.analysis.probe_reports import layers_report
 from lexitok.analysis.subjects import open_subjects
-from lexitok.runner import run
+from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run.", required=True)
 REFERENCE = flags.DEFINE_string(
@@ -23,8 +23,8 @@ BYTES = flags.DEFINE_integer("bytes", 500_000, "Whole documents up to so many by
 SYMBOLS = flags.DEFINE_integer("symbols", 512, "Symbols of a row; shorter documents are passed over.")
 EACH = flags.DEFINE_integer("each", 16, "Rows of a document, at most.")
 ROWS = flags.DEFINE_integer("rows", 16, "Rows of a batch.")
-MOST = flags.DEFINE_integer("most", 64, "Places of a symbol that the probe for bits sees, at most.")
-LEAST = flags.DEFINE_integer("least", 10, "Places of a symbol below which it has no neighbours.")
+MOST = flags.DEFINE_integer("most", 64, "Positions of a symbol that the probe for bits sees, at most.")
+LEAST = flags.DEFINE_integer("least", 10, "Positions of a symbol below which it has no neighbours.")
 NEIGHBOURS = flags.DEFINE_integer("neighbours", 10, "Neighbours that are compared.")
 LAYER = flags.DEFINE_integer("reference_layer", 0, "Of the reference; 0: what enters its first layer.")
 SEED = flags.DEFINE_integer("seed", 0, "Of what is held out, and of what models draw.")

@@ -11,7 +11,7 @@ from absl import flags
 from lexitok.analysis import save
 from lexitok.analysis.probe_reports import positions_report
 from lexitok.analysis.subjects import open_subjects
-from lexitok.runner import run
+from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run; the first is the reference.", required=True)
 SOURCE = flags.DEFINE_string("source", None, "Source of the documents; that of the first run if not given.")

@@ -2,14 +2,14 @@
 
 from lexitok.analysis.compare import compare_runs, markdown_table, text_table, write_comparison
 from lexitok.analysis.geometry import frequent_letters, geometry_figure, geometry_table
-from lexitok.analysis.load import load_model, validation_documents
-from lexitok.analysis.parameters import array_table, parameters_table, render_tree
+from lexitok.analysis.parameter_tables import array_table, parameters_table, render_tree
 from lexitok.analysis.plots import bpb_figure, learning_curves, save, to_png
 from lexitok.analysis.probe_reports import layers_report
-from lexitok.analysis.runs import Run, RunError, read_run
 from lexitok.analysis.subjects import open_subjects
 from lexitok.analysis.surprisal import byte_bits, page_of, surprisal_page
 from lexitok.analysis.vectors import frequent_units, neighbour_table, neighbours, unit_vectors
+from lexitok.runs.load import load_model, validation_documents
+from lexitok.runs.run import Run, RunError, read_run
 
 __all__ = [
     "Run",

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import probe_run
-from lexitok.analysis.runs import Run, read_run
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
+from lexitok.runs.run import Run, read_run
 from lexitok.training.loop import train
 
 log = logging.getLogger(__name__)

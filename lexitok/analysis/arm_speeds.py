@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import jax
 
 from lexitok.analysis.decode_speed import decode_speed
-from lexitok.analysis.load import load_model, validation_documents
-from lexitok.analysis.runs import Run
 from lexitok.analysis.step_speed import measure_step
+from lexitok.runs.load import load_model, validation_documents
+from lexitok.runs.run import Run
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from lexitok.analysis.paired import Difference, PairingError, Spread, difference, mean_scores, spread
-from lexitok.analysis.runs import Run
-from lexitok.config_files import to_json
-from lexitok.evals.documents import DocumentScores
+from lexitok.config.files import to_json
+from lexitok.runs.documents import DocumentScores
+from lexitok.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)

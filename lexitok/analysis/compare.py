@@ -9,8 +9,8 @@ from lexitok.analysis.arms import Arm, is_number, make_arms, versus
 from lexitok.analysis.dot_plot import arms_figure
 from lexitok.analysis.paired import Difference, Spread
 from lexitok.analysis.plots import bpb_figure, save
-from lexitok.analysis.runs import Run
 from lexitok.evals.perturbations import PERTURBATIONS
+from lexitok.runs.run import Run
 
 Row = dict[str, Any]
 MISSING = "–"

@@ -38,8 +38,10 @@ def cost(config: ConfigDict, devices=None) -> Cost:
     iterator = train_iterator(config, setup.encoder)
     batches = [next(iterator) for _ in range(BATCHES)]
     iterator.close()
-    nbytes = float(np.mean([batch.bytes_BxS.sum() for batch in batches]))
-    units = [0 if batch.units is None else int(np.count_nonzero(batch.units.segments_BxW)) for batch in batches]
+    nbytes = float(np.mean([batch.tokens.bytes_BxS.sum() for batch in batches]))
+    units = [
+        0 if batch.tokens.units is None else int(np.count_nonzero(batch.tokens.units.segments_BxW)) for batch in batches
+    ]
     flops = training_flops(setup, abstract_batch(setup))
     return Cost(flops / nbytes, nbytes, float(np.mean(units)) / config.data.rows)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import jax
 
-from lexitok.analysis.load import load_model
-from lexitok.analysis.runs import Run
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate, probe
+from lexitok.runs.load import load_model
+from lexitok.runs.run import Run
 from lexitok.sharding import make_mesh
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from lexitok.analysis.conversion import check_free, write_run
-from lexitok.config_files import flatten
+from lexitok.config.files import flatten
+from lexitok.hub.conversion import check_free, write_run
 from lexitok.hub.errors import HubError
 from lexitok.hub.load import described, read_model
-from lexitok.training.checkpoint_files import RunRecord
+from lexitok.parameter_names import map_with_name, names, to_dicts
+from lexitok.runs.checkpoint_files import RunRecord
 from lexitok.training.setup import make_setup
-from lexitok.trees import map_with_name, names, to_dicts
 
 BACKBONE = "stage.backbone."
 HOW = ("remat", "attention")  # settings of a backbone that say how and not what is computed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lexitok.evals.documents import DocumentScores
+from lexitok.runs.documents import DocumentScores
 from lexitok.text.bits import LN2
 
 RESAMPLES = 5000

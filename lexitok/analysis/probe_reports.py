@@ -15,7 +15,7 @@ from lexitok.evals.decipher import decipher
 from lexitok.evals.in_context import TaskScores, frequent_symbols, look_up, permute
 from lexitok.evals.layers import MeanStreams, bits_by_layer, mean_streams, occurrences, overlap_by_layer
 from lexitok.evals.positions import ByPosition, by_position, log_bins, perplexity_gap
-from lexitok.evals.rows import stretches
+from lexitok.evals.text_rows import stretches
 
 PLACES = "position in the context (from 1)"
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lexitok.analysis.load import load_model
 from lexitok.inference.generate import generate
+from lexitok.runs.load import load_model
 
 PROMPTS = (b"", b"def ", b"The ")
 

@@ -91,7 +91,7 @@ def report(name: str, speed: StepSpeed) -> str:
 
 
 def _bytes(batch: Batch) -> int:
-    return int(jax.device_get(batch.bytes_BxS.sum()))
+    return int(jax.device_get(batch.tokens.bytes_BxS.sum()))
 
 
 def _peak(device: Any) -> tuple[float, str]:

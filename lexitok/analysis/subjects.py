@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lexitok.analysis.load import load_model
-from lexitok.analysis.runs import read_run
 from lexitok.data.encoders import Encoder
 from lexitok.data.sources import open_source
+from lexitok.runs.load import load_model
+from lexitok.runs.run import read_run
 
 
 @dataclasses.dataclass(frozen=True)

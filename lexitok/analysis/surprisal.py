@@ -10,9 +10,9 @@ import numpy as np
 
 from lexitok.data.encoders import Encoder
 from lexitok.data.windows import eval_batches
-from lexitok.evals.devices import current_mesh
 from lexitok.evals.scoring import score_documents
 from lexitok.evals.tally import nats_by_byte
+from lexitok.sharding import current_mesh
 from lexitok.text.bits import LN2
 
 SCALE = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))  # one hue, ever darker

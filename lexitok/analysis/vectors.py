@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import ByteUnitEncoder, Encoder
 from lexitok.data.layout import Piece, make_piece
-from lexitok.evals.devices import put
+from lexitok.sharding import put_rows
 
 ROWS = 64  # words read at once
 
@@ -49,7 +49,7 @@ def unit_vectors(model: Any, encoder: Encoder, words: Sequence[bytes], context: 
         filled = [[piece] for piece, _ in rows] + [[]] * (ROWS - len(rows))
         batch = pack_rows(filled, symbols=symbols, units=units, pad=encoder.vocabulary.pad)
         index = np.array([unit for _, unit in rows] + [0] * (ROWS - len(rows)), np.int32)
-        out.append(jax.device_get(_vectors(model, put(batch), put(index)))[: len(rows)])
+        out.append(jax.device_get(_vectors(model, put_rows(batch), put_rows(index)))[: len(rows)])
     return np.concatenate(out)
 
 

@@ -37,8 +37,8 @@ class Units:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Batch:
-    """Rows of packed pieces.
+class Tokens:
+    """One tokenisation of rows of packed pieces.
 
     Attributes:
       symbols_BxS, targets_BxS: what is read and what is to be predicted.
@@ -46,7 +46,6 @@ class Batch:
       bytes_BxS: raw bytes that the target stands for; 0 at padding.
       segments_BxS: piece that the position belongs to, counted from 1; 0 at padding.
       positions_BxS: position in the piece.
-      seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
       units: for byte-unit models; None where every symbol is a unit. Where the model makes its units, they are empty,
         and only say how many a row has room for.
     """
@@ -57,8 +56,21 @@ class Batch:
     bytes_BxS: IntLeafBxS
     segments_BxS: IntLeafBxS
     positions_BxS: IntLeafBxS
-    seeds_B: IntLeafB
     units: Units | Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What every model reads.
+
+    Attributes:
+      tokens: rows of packed pieces.
+      seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
+    """
+
+    tokens: Tokens | Any
+    seeds_B: IntLeafB
 
 
 def row_seeds(rows: int, *seed: int) -> np.ndarray:
@@ -83,19 +95,18 @@ def pack_rows(
       ValueError: a row does not fit its budgets; names the row and by how much.
     """
     shape = (len(rows), symbols)
-    out = Batch(
+    tokens = Tokens(
         symbols_BxS=np.full(shape, pad, np.int32),
         targets_BxS=np.full(shape, pad, np.int32),
         weights_BxS=np.zeros(shape, np.float32),
         bytes_BxS=np.zeros(shape, np.int32),
         segments_BxS=np.zeros(shape, np.int32),
         positions_BxS=np.zeros(shape, np.int32),
-        seeds_B=row_seeds(len(rows), *seed),
         units=None if units is None else _no_units(len(rows), symbols, units),
     )
     for row, pieces in enumerate(rows):
-        _fill_row(out, row, pieces)
-    return out
+        _fill_row(tokens, row, pieces)
+    return Batch(tokens, row_seeds(len(rows), *seed))
 
 
 def _no_units(rows: int, symbols: int, units: int) -> Units:
@@ -107,7 +118,7 @@ def _no_units(rows: int, symbols: int, units: int) -> Units:
     )
 
 
-def _fill_row(out: Batch, row: int, pieces: Sequence[Piece]) -> None:
+def _fill_row(out: Tokens, row: int, pieces: Sequence[Piece]) -> None:
     length, capacity = sum(len(p.symbols) for p in pieces), out.symbols_BxS.shape[1]
     if length > capacity:
         raise ValueError(f"row {row} holds {length} symbols, its budget is {capacity}")

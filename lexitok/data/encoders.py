@@ -1,4 +1,4 @@
-"""Raw documents → streams of symbols (`lexitok.data.layout.Document`), in three kinds that a config chooses from."""
+"""Raw documents → streams of symbols (`data.layout.SymbolStream`), in three kinds that a config chooses from."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from lexitok.data import unit_streams
-from lexitok.data.layout import Document
+from lexitok.data.layout import SymbolStream
 from lexitok.text.alphabet import ALPHABETS, ByteAlphabet, doubled
 from lexitok.text.segmentation import Splitter
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -40,11 +40,11 @@ class Encoder(Protocol):
     @property
     def end_of_unit(self) -> int | None: ...
 
-    def encode(self, data: bytes, source: str = "text") -> Document:
+    def encode(self, data: bytes, source: str = "text") -> SymbolStream:
         """The document's stream, `eot` at its end. `source` is what errors call it."""
         ...
 
-    def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
+    def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         """`encode(data)`, and whether its symbols stand for other bytes than `data` (a tokenizer that normalises)."""
         ...
 
@@ -58,10 +58,10 @@ class _Coder:
 
     vocabulary: Vocabulary
 
-    def encode(self, data: bytes, source: str = "text") -> Document:
+    def encode(self, data: bytes, source: str = "text") -> SymbolStream:
         return self.measure(data, source)[0]
 
-    def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
+    def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         raise NotImplementedError
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
@@ -81,7 +81,7 @@ class SubwordEncoder(_Coder):
     def vocabulary(self) -> Vocabulary:
         return self.tokenizer.vocabulary
 
-    def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
+    def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         encoding = self.tokenizer.encode(data)
         return _flat(encoding.ids, encoding.nbytes, self.vocabulary), encoding.lossy
 
@@ -96,7 +96,7 @@ class ByteEncoder(_Coder):
     boundary = "none"
     end_of_unit = None
 
-    def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
+    def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         symbols = self.alphabet.encode(data, source)
         return _flat(symbols, np.ones(len(data), np.int32), self.vocabulary), False
 
@@ -122,7 +122,7 @@ class ByteUnitEncoder(_Coder):
     def end_of_unit(self) -> int | None:
         return self.alphabet.end_of_unit if self.boundary == "end_symbol" else None
 
-    def measure(self, data: bytes, source: str = "text") -> tuple[Document, bool]:
+    def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         symbols = self.alphabet.encode(data, source)
         if self.splitter is None:
             return unit_streams.model(symbols, None, self.alphabet, self.slots, 0), False
@@ -131,9 +131,9 @@ class ByteUnitEncoder(_Coder):
         return stream(symbols, self.splitter.split(data), self.alphabet, self.slots, longest), False
 
 
-def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> Document:
+def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> SymbolStream:
     n = len(symbols) + 1
-    return Document(
+    return SymbolStream(
         symbols=np.append(symbols, np.int32(vocabulary.eot)),
         nbytes=np.append(nbytes, np.int32(0)),
         unit_ends=np.ones(n, bool),

@@ -29,7 +29,7 @@ UNCOUNTED = ("none", "model")  # there is no budget of units
 
 
 @dataclasses.dataclass(frozen=True)
-class Document:
+class SymbolStream:
     """A document's stream of targets, `n` symbols long.
 
     Attributes:
@@ -75,7 +75,7 @@ class Piece:
     units: int
 
 
-def make_piece(document: Document, start: int, stop: int, scored_from: int | None = None) -> Piece:
+def make_piece(document: SymbolStream, start: int, stop: int, scored_from: int | None = None) -> Piece:
     """The piece whose targets are `document.symbols[start:stop]`; those before `scored_from` have weight 0."""
     targets = document.symbols[start:stop]
     symbols = np.concatenate([[document.bos], targets[:-1]]).astype(np.int32)
@@ -93,7 +93,7 @@ def make_piece(document: Document, start: int, stop: int, scored_from: int | Non
     )
 
 
-def unit_indices(document: Document, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_indices(document: SymbolStream, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`unit_of` and `guide_of` of consecutive pieces.
 
     Args:
@@ -148,7 +148,7 @@ RULES = {
 }
 
 
-def split_document(document: Document, symbols: int, units: int) -> Iterator[Piece]:
+def split_document(document: SymbolStream, symbols: int, units: int) -> Iterator[Piece]:
     """Cuts a document into pieces of at most `symbols` positions and `units` units, at ends of units where possible.
 
     Raises:
@@ -158,7 +158,7 @@ def split_document(document: Document, symbols: int, units: int) -> Iterator[Pie
         yield make_piece(document, start, stop)
 
 
-def piece_ranges(document: Document, symbols: int, units: int) -> Iterator[tuple[int, int]]:
+def piece_ranges(document: SymbolStream, symbols: int, units: int) -> Iterator[tuple[int, int]]:
     """Consecutive ranges of targets that cover the document, each within both budgets."""
     start = 0
     while start < len(document):
@@ -167,7 +167,7 @@ def piece_ranges(document: Document, symbols: int, units: int) -> Iterator[tuple
         start = stop
 
 
-def longest_stop(document: Document, start: int, symbols: int, units: int) -> int:
+def longest_stop(document: SymbolStream, start: int, symbols: int, units: int) -> int:
     """The furthest end of a piece that begins at `start`: at a unit's end if one is in reach, else in mid-unit."""
     if symbols < 1 or units < 2:
         raise ValueError(f"budgets of {symbols} symbols and {units} units are too small: 1 and 2 are the least")
@@ -183,7 +183,7 @@ def longest_stop(document: Document, start: int, symbols: int, units: int) -> in
     return int(ends[-1]) if len(ends) else stop
 
 
-def _units_in(document: Document, start: int, stop: int) -> int:
+def _units_in(document: SymbolStream, start: int, stop: int) -> int:
     if document.boundary == "none":
         return stop - start
     return 1 + int(document.unit_ends[start : stop - 1].sum()) + (document.boundary != "end_symbol")

@@ -16,7 +16,7 @@ import grain
 import jax
 import numpy as np
 
-from lexitok.data.batch import Batch, Units, pack_rows
+from lexitok.data.batch import Batch, Tokens, Units, pack_rows
 from lexitok.data.encoders import Encoder
 from lexitok.data.readers import SourceError
 from lexitok.data.report import PipelineReport
@@ -187,7 +187,7 @@ class Group:
 
     def _fill(self, row: int, stretches: Stretches, piece: slice, units: int) -> None:
         self._pieces[row] += 1
-        number, rows, count = self._pieces[row], self._rows, self._count
+        number, rows, count = self._pieces[row], self._rows.tokens, self._count
         n = piece.stop - piece.start
         begin = self._packing.symbols - int(self._free_symbols[row])
         at = (row, slice(begin, begin + n))
@@ -214,7 +214,7 @@ class Group:
         used = int((self._pieces > 0).sum())
         order = np.append(np.random.default_rng(seed).permutation(used), np.arange(used, len(self._pieces)))
         # Other processes and workers have groups of the same numbers: what is in the rows tells them apart.
-        own = np.random.default_rng((*seed, zlib.crc32(self._rows.symbols_BxS)))
+        own = np.random.default_rng((*seed, zlib.crc32(self._rows.tokens.symbols_BxS)))
         self._rows.seeds_B[:] = own.integers(0, 1 << 31, len(self._pieces))
         for start in range(0, used, self._packing.rows):
             rows = order[start : start + self._packing.rows]
@@ -223,25 +223,27 @@ class Group:
 
 
 def _batch_account(batch: Batch) -> np.ndarray:
-    segments, units = batch.segments_BxS, batch.units
+    segments, units = batch.tokens.segments_BxS, batch.tokens.units
     report = PipelineReport(
         batches=1,
         symbols=int(np.count_nonzero(segments)),
         symbol_capacity=segments.size,
         units=0 if units is None else int(np.count_nonzero(units.segments_BxW)),
         unit_capacity=0 if units is None else units.segments_BxW.size,
-        bytes_scored=int(batch.bytes_BxS.sum(where=batch.weights_BxS > 0)),
+        bytes_scored=int(batch.tokens.bytes_BxS.sum(where=batch.tokens.weights_BxS > 0)),
     )
     return np.array(dataclasses.astuple(report), np.int64)
 
 
 def _as_fields(batch: Batch) -> dict[str, Any]:
     """A batch as dictionaries, which Grain can hand from one process to another."""
-    fields = dict(vars(batch))
-    return fields | {"units": None if batch.units is None else dict(vars(batch.units))}
+    tokens = batch.tokens
+    units = None if tokens.units is None else dict(vars(tokens.units))
+    return dict(vars(batch)) | {"tokens": dict(vars(tokens)) | {"units": units}}
 
 
 def as_batch(fields: dict[str, Any]) -> Batch:
     """The `Batch` of `fields`."""
-    units = fields["units"]
-    return Batch(**(fields | {"units": None if units is None else Units(**units)}))
+    tokens, units = fields["tokens"], fields["tokens"]["units"]
+    tokens = Tokens(**(tokens | {"units": None if units is None else Units(**units)}))
+    return Batch(**(fields | {"tokens": tokens}))

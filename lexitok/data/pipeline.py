@@ -68,35 +68,34 @@ class TrainIterator(grain.DatasetIterator[Batch]):
         self.report = PipelineReport(**state["report"])
 
 
-def train_iterator(
-    config: ConfigDict, encoder: Encoder, *, process_index: int = 0, process_count: int = 1
-) -> TrainIterator:
+def train_iterator(config: ConfigDict, encoder: Encoder, *, share: tuple[int, int] = (0, 1)) -> TrainIterator:
     """This process's share of the batches that `config.data` and `config.seed` describe, without end.
 
     Args:
       config: the whole configuration.
       encoder: documents to symbols (`make_encoder`).
-      process_index, process_count: documents are divided among processes, and so are the rows of a batch.
+      share: its number and how many there are: documents are divided among them, and so are the rows of a batch.
 
     Raises:
       SourceError: the source cannot be opened.
-      ValueError: rows or documents cannot be divided among the processes.
+      ValueError: rows or documents cannot be divided among the shares.
     """
     data: Any = config.data
     seed: Any = config.seed
-    if data.rows % process_count:
-        raise ValueError(f"data.rows is {data.rows}, which cannot be divided among {process_count} processes")
+    count = share[1]
+    if data.rows % count:
+        raise ValueError(f"data.rows is {data.rows}, which cannot be divided among {count} processes")
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
     return batch_iterator(
         corpus,
         encoder,
-        rows=data.rows // process_count,
+        rows=data.rows // count,
         symbols=data.symbols,
         units=data.units,
         packing_bins=data.packing_bins,
         seed=seed,
         workers=data.workers,
-        shard=(process_index, process_count),
+        shard=share,
     )
 
 

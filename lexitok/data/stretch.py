@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lexitok.data.layout import Document, piece_ranges, unit_indices
+from lexitok.data.layout import SymbolStream, piece_ranges, unit_indices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stretches:
     units: np.ndarray
 
 
-def cut(document: Document, symbols: int, units: int | None) -> Stretches:
+def cut(document: SymbolStream, symbols: int, units: int | None) -> Stretches:
     """The pieces that `split_document` makes under both budgets; `units` None: models whose symbols are units.
 
     Raises:
@@ -50,7 +50,7 @@ def cut(document: Document, symbols: int, units: int | None) -> Stretches:
     return Stretches(read, document.symbols, document.nbytes, weights, unit_of, guide_of, starts, lengths, counts)
 
 
-def _ranges(document: Document, symbols: int, units: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _ranges(document: SymbolStream, symbols: int, units: int | None) -> tuple[np.ndarray, np.ndarray]:
     if symbols > 0 and (document.boundary == "model" or (units is None and document.boundary == "none")):
         starts = np.arange(0, len(document), symbols)
         return starts, np.minimum(starts + symbols, len(document))

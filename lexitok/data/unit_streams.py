@@ -5,7 +5,7 @@ A new rule is a function here, a line in `STREAMS`, and its index arrays in `lex
 
 import numpy as np
 
-from lexitok.data.layout import Document
+from lexitok.data.layout import SymbolStream
 from lexitok.text.alphabet import ByteAlphabet
 from lexitok.text.segmentation import Segmentation
 
@@ -27,7 +27,7 @@ def longest_ends(ends: np.ndarray, longest: int) -> np.ndarray:
     return ends | ((at - last_before) % longest == 0)
 
 
-def lagged(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> Document:
+def lagged(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> SymbolStream:
     """The bytes; `eot` is a unit of its own."""
     del slots, longest
     ends = np.zeros(len(symbols) + 1, bool)
@@ -37,14 +37,16 @@ def lagged(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slo
     return _document(np.append(symbols, alphabet.eot), ends, closed, "lagged", alphabet)
 
 
-def revealed(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> Document:
+def revealed(
+    symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int
+) -> SymbolStream:
     """The bytes; `eot` is a unit of its own."""
     del slots
     ends = np.append(revealed_ends(units.closed, longest), True)
     return _document(np.append(symbols, alphabet.eot), ends, np.cumsum(ends), "revealed", alphabet)
 
 
-def fused(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> Document:
+def fused(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> SymbolStream:
     """The bytes, each with what it says of the end of its unit."""
     del slots, longest
     ends = np.zeros(len(symbols) + 1, bool)
@@ -54,7 +56,9 @@ def fused(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slot
     return _document(stream, ends, np.cumsum(ends), "fused", alphabet)
 
 
-def end_symbol(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int) -> Document:
+def end_symbol(
+    symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet, slots: int, longest: int
+) -> SymbolStream:
     """The bytes of each unit and a symbol that closes it. That symbol is the first slot of the next unit; the further
     slots of a unit stand behind it, as the same symbol, and are not predicted."""
     del longest
@@ -74,7 +78,7 @@ def end_symbol(symbols: np.ndarray, units: Segmentation, alphabet: ByteAlphabet,
     return _document(stream, closes, np.cumsum(closes), "end_symbol", alphabet, nbytes, predicted)
 
 
-def model(symbols: np.ndarray, units: None, alphabet: ByteAlphabet, slots: int, longest: int) -> Document:
+def model(symbols: np.ndarray, units: None, alphabet: ByteAlphabet, slots: int, longest: int) -> SymbolStream:
     """The bytes; the model finds the units."""
     del units, slots, longest
     ends = np.ones(len(symbols) + 1, bool)
@@ -92,11 +96,11 @@ def _document(
     alphabet: ByteAlphabet,
     nbytes: np.ndarray | None = None,
     predicted: np.ndarray | None = None,
-) -> Document:
+) -> SymbolStream:
     if nbytes is None:
         nbytes = np.ones(len(stream), np.int32)
         nbytes[-1] = 0  # `eot`
-    return Document(
+    return SymbolStream(
         symbols=stream.astype(np.int32),
         nbytes=nbytes,
         unit_ends=unit_ends,

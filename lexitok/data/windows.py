@@ -7,7 +7,7 @@ import numpy as np
 
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import UNCOUNTED, Document, Piece, longest_stop, make_piece
+from lexitok.data.layout import UNCOUNTED, Piece, SymbolStream, longest_stop, make_piece
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Span:
     length: int
 
 
-def window_ranges(document: Document, *, symbols: int, units: int, overlap: float) -> Iterator[tuple[int, int, int]]:
+def window_ranges(
+    document: SymbolStream, *, symbols: int, units: int, overlap: float
+) -> Iterator[tuple[int, int, int]]:
     """Windows of a document: (start, stop, first scored symbol). Scored parts follow each other without a gap.
 
     A window begins at the end of a unit, with at most the fraction `overlap` of both budgets before what it scores;

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lexitok.evals.rows import ProbeError
+from lexitok.evals.text_rows import ProbeError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.evals.mlp_probe import Probe, fit
-from lexitok.evals.rows import ProbeError, Stretches, over_rows, stretches
+from lexitok.evals.text_rows import ProbeError, Stretches, over_rows, stretches
 from lexitok.text.vocabulary import Vocabulary
 
 CIPHERS = ("substitution", "identity")
@@ -63,7 +63,7 @@ def decipher(
 
     Args:
       model: a `TokenLM`.
-      encoder, documents, symbols, each: as of `lexitok.evals.rows.stretches`.
+      encoder, documents, symbols, each: as of `lexitok.evals.text_rows.stretches`.
       rows: of a batch.
       layer: whose output the probe sees: 0 is what enters the first, 1 what leaves it; None: what the read-out sees.
       cipher: `substitution`, or `identity` (plain text, for comparison).
@@ -120,7 +120,7 @@ def hidden_states(
 
     Args:
       model: a `TokenLM`.
-      symbols_NxS, vocabulary, rows, seed: as of `lexitok.evals.rows.row_batches`.
+      symbols_NxS, vocabulary, rows, seed: as of `lexitok.evals.text_rows.row_batches`.
       layer: as of `decipher`.
 
     Raises:

@@ -16,9 +16,9 @@ from typing import Any
 from lexitok.data.encoders import Encoder
 from lexitok.data.windows import eval_batches
 from lexitok.evals.compressors import compressed_bpb
-from lexitok.evals.documents import write_documents
 from lexitok.evals.scoring import compile_for, score_documents
 from lexitok.evals.tally import DocumentScore, tally
+from lexitok.runs.documents import write_documents
 from lexitok.text.bits import bits_per_byte
 from lexitok.text.segmentation import Splitter
 from lexitok.text.splitters import make_splitter

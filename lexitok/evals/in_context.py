@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from lexitok.data.encoders import Encoder
-from lexitok.evals.rows import ProbeError, over_rows
 from lexitok.evals.scoring import scorer
+from lexitok.evals.text_rows import ProbeError, over_rows
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.evals.bit_probe import BitAccuracy, bit_probe, held_out
-from lexitok.evals.devices import put
-from lexitok.evals.rows import ProbeError, Stretches, row_batches
+from lexitok.evals.text_rows import ProbeError, Stretches, row_batches
 from lexitok.interfaces.binary import id_bits
+from lexitok.sharding import put_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def occurrences(
     for batch, filled in row_batches(text.symbols, encoder.vocabulary, rows=rows, seed=seed):
         # Position t has read symbol t - 1, and the first one `bos`.
         row, column = np.nonzero(chosen[done : done + filled])
-        found = jax.device_get(_streams(model, put(batch)))
+        found = jax.device_get(_streams(model, put_rows(batch)))
         ids.append(text.symbols[done + row, column])
         numbers.append(done + row)
         streams.append(found[:, row, column + 1])
@@ -144,7 +144,7 @@ def mean_streams(
         raise ProbeError(f"no symbol stands at {least} places of the text: take more text, or fewer places")
     sums = None
     for batch, _ in row_batches(text.symbols, encoder.vocabulary, rows=rows, seed=seed):
-        held = put(batch)
+        held = put_rows(batch)
         if sums is None:
             like = jax.eval_shape(_streams, model, held)
             sums = jnp.zeros((like.shape[0], V, like.shape[-1]), jnp.float32)
@@ -215,5 +215,5 @@ def _streams(model: Any, batch: Batch) -> Float[Array, "layers B S D"]:
 @jax.jit
 def _add_streams(sums_LxVxD: Float[Array, "layers V D"], model: Any, batch: Batch) -> Float[Array, "layers V D"]:
     streams = model.streams(batch).astype(jnp.float32)
-    ids = batch.symbols_BxS.reshape(-1)  # those of `bos` and padding are in no text
+    ids = batch.tokens.symbols_BxS.reshape(-1)  # those of `bos` and padding are in no text
     return sums_LxVxD.at[:, ids].add(streams.reshape(streams.shape[0], -1, streams.shape[-1]))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lexitok.data.encoders import Encoder
-from lexitok.evals.rows import ProbeError, over_rows, stretches
 from lexitok.evals.scoring import scorer
+from lexitok.evals.text_rows import ProbeError, over_rows, stretches
 from lexitok.text.bits import LN2
 
 
@@ -98,7 +98,7 @@ def by_position(
 
     Args:
       model: has `scores_and_extras(batch)`.
-      encoder, documents, symbols, each: as of `lexitok.evals.rows.stretches`.
+      encoder, documents, symbols, each: as of `lexitok.evals.text_rows.stretches`.
       rows, seed: of a batch.
 
     Raises:

@@ -12,8 +12,8 @@ from jax.sharding import NamedSharding
 
 from lexitok.data.batch import Batch
 from lexitok.data.windows import Span
-from lexitok.evals.devices import put, replicated
 from lexitok.evals.tally import Scored
+from lexitok.sharding import put_rows, replicated
 
 Spans = tuple[Span, ...]
 Sums = dict[str, jax.Array]
@@ -43,8 +43,8 @@ def score_documents(
     for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches):
         if counts is not None:
             counts.update({name: float(value) for name, value in sums.items()})
-            counts["bytes_read"] += int(batch.bytes_BxS.sum())
-            counts["symbols_read"] += int((batch.segments_BxS > 0).sum())
+            counts["bytes_read"] += int(batch.tokens.bytes_BxS.sum())
+            counts["symbols_read"] += int((batch.tokens.segments_BxS > 0).sum())
         for span in spans:  # in the order of the text
             if span.document != number and parts:
                 yield number, _assemble(number, parts, eot)
@@ -66,7 +66,7 @@ def scores_of(
     """
     score, held = scorer(), None
     for batch, spans in batches:
-        out = score(model, put(batch))
+        out = score(model, put_rows(batch))
         if held is not None:
             yield *held[0], *_with_room(model, held[0][0], jax.device_get(held[1]))
         held = (batch, spans), out
@@ -78,20 +78,18 @@ def _with_room(model: Any, batch: Batch, out: Any) -> Any:
     """The scores of a batch; where the model found more units than its rows had room for, once more with enough."""
     if not any(value for name, value in out[2].items() if name.endswith("units_dropped")):
         return out
-    symbols = batch.symbols_BxS.shape[1]
-    more = symbols - batch.units.segments_BxW.shape[1]
+    units = batch.tokens.units
+    more = batch.tokens.symbols_BxS.shape[1] - units.segments_BxW.shape[1]
     if more <= 0:  # a backbone that is a stage has no room: what it passes over is the model's
         return out
-    wider = {
-        name: np.pad(getattr(batch.units, name), ((0, 0), (0, more))) for name in ("segments_BxW", "positions_BxW")
-    }
-    units = dataclasses.replace(batch.units, **wider)
-    return jax.device_get(scorer()(model, put(dataclasses.replace(batch, units=units))))
+    wider = {name: np.pad(getattr(units, name), ((0, 0), (0, more))) for name in ("segments_BxW", "positions_BxW")}
+    tokens = dataclasses.replace(batch.tokens, units=dataclasses.replace(units, **wider))
+    return jax.device_get(scorer()(model, put_rows(dataclasses.replace(batch, tokens=tokens))))
 
 
 def compile_for(model: Any, batch: Batch) -> None:
     """Scores a batch once, so that what follows is not timed with compilation."""
-    jax.block_until_ready(scorer()(model, put(batch)))
+    jax.block_until_ready(scorer()(model, put_rows(batch)))
 
 
 def scorer() -> Score:
@@ -112,8 +110,8 @@ def _scorer(out: NamedSharding | None) -> Score:
 
 def _cut(batch: Batch, span: Span, nll_BxS: np.ndarray, is_top_BxS: np.ndarray) -> Scored:
     at = (span.row, slice(span.column, span.column + span.length))
-    symbols, nbytes = np.asarray(batch.targets_BxS[at]), np.asarray(batch.bytes_BxS[at])
-    predicted = np.asarray(batch.weights_BxS[at]) > 0  # the others follow from what is before them
+    symbols, nbytes = np.asarray(batch.tokens.targets_BxS[at]), np.asarray(batch.tokens.bytes_BxS[at])
+    predicted = np.asarray(batch.tokens.weights_BxS[at]) > 0  # the others follow from what is before them
     return Scored(symbols, nbytes, np.where(predicted, nll_BxS[at], 0), is_top_BxS[at] | ~predicted)
 
 

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from lexitok.runs.documents import DocumentScore
 from lexitok.text.segmentation import Segmentation
 
 
@@ -33,30 +34,6 @@ class Scored:
         """int64 `[n]`: the raw byte at which each symbol starts; those of zero bytes stand at the byte after them."""
         lengths = self.nbytes.astype(np.int64)
         return np.cumsum(lengths) - lengths
-
-
-@dataclasses.dataclass(frozen=True)
-class DocumentScore:
-    """What a model makes of one document.
-
-    Attributes:
-      nbytes: bytes of the raw document.
-      scored: those that stand in a target that was scored.
-      nats: of the text, end-of-unit symbols included.
-      eot_nats: of the symbol that ends the document; no text's.
-      first_nats: nats of the first bytes of words; NaN where a symbol spans several bytes.
-      words, words_right: words, and those all of whose symbols have the largest logit.
-      lossy: the symbols stand for other bytes than the document's.
-    """
-
-    nbytes: int
-    scored: int
-    nats: float
-    eot_nats: float
-    first_nats: float
-    words: int
-    words_right: int
-    lossy: bool
 
 
 def tally(scored: Scored, data: bytes, words: Segmentation, *, decoded: bytes, eot: int) -> DocumentScore:

@@ -11,16 +11,16 @@ from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.config import default_config
+from lexitok.hub.axis_layouts import sizes_of
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
 from lexitok.hub.families import family_of_gguf, family_of_keys
 from lexitok.hub.families.family import Family
 from lexitok.hub.gguf_files import GgufFile
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
-from lexitok.hub.layouts import sizes_of
 from lexitok.hub.places import Found, in_gguf, in_safetensors
 from lexitok.hub.safetensors_files import SafetensorsFiles, inside
-from lexitok.hub.tensors import Tensors
+from lexitok.hub.stored_tensors import Tensors
 from lexitok.models.build import compute_dtype
 from lexitok.models.token_lm import TokenLM
 

@@ -10,7 +10,7 @@ from gguf.quants import dequantize
 
 from lexitok.hub.errors import HubError
 from lexitok.hub.gguf_tensors import GgufTensor, read_gguf_tensors
-from lexitok.hub.tensors import StoredTensor
+from lexitok.hub.stored_tensors import StoredTensor
 from lexitok.text.gguf_header import GgufCursor, GgufError
 
 

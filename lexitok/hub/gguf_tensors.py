@@ -5,7 +5,7 @@ from typing import Any
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
-from lexitok.hub.tensors import MAX_SIZE, count
+from lexitok.hub.stored_tensors import MAX_SIZE, count
 from lexitok.text.gguf_header import GgufCursor
 
 Info = tuple[tuple[int, ...], int, int]  # shape, kind, offset

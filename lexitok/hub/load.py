@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from lexitok.hub.axis_layouts import FLOATS
 from lexitok.hub.description import Description, abstract_model, describe
 from lexitok.hub.download import PREFIX, fetch
 from lexitok.hub.errors import HubError
-from lexitok.hub.filling import check_tensors, fill
 from lexitok.hub.gguf_files import GgufFile
-from lexitok.hub.layouts import FLOATS
+from lexitok.hub.read_parameters import check_tensors, fill
 from lexitok.text.gguf_tokenizer import gguf_tokenizer
 from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.tokenizer_files import IN_DIRECTORY, load_tokenizer
@@ -46,7 +46,7 @@ def load(
     """Loads a directory in Hugging Face's layout, a GGUF, or, by its name, a model of the Hugging Face hub.
 
     Beside the parameters themselves the host holds no more than one device's share of the largest of them (see
-    `lexitok.hub.filling`): a model that fits on the mesh loads on hosts that it does not fit on.
+    `lexitok.hub.read_parameters`): a model that fits on the mesh loads on hosts that it does not fit on.
 
     Args:
       path_or_name: a path; or `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, which is the only way to a download.

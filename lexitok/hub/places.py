@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from lexitok.hub.layouts import Layout
+from lexitok.hub.axis_layouts import Layout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
-from lexitok.hub.keys import Keys
 
 KINDS = ("default", "linear", "llama3")
 _LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")

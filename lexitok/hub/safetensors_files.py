@@ -11,7 +11,7 @@ import numpy as np
 
 from lexitok.hub.errors import HubError
 from lexitok.hub.safetensors_header import Entry, read_header
-from lexitok.hub.tensors import StoredTensor
+from lexitok.hub.stored_tensors import StoredTensor
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -10,7 +10,7 @@ import numpy as np
 
 from lexitok.hub.safetensors_files import INDEX, SINGLE
 from lexitok.hub.safetensors_header import ITEM_BYTES, PREFIX
-from lexitok.hub.tensors import count
+from lexitok.hub.stored_tensors import count
 
 KINDS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 _ALIGNMENT = 8  # of the data, as the reference implementation has it

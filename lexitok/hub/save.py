@@ -13,19 +13,19 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.config_files import flatten
+from lexitok.config.files import flatten
+from lexitok.hub.axis_layouts import FLOATS
+from lexitok.hub.config_json import Keys
 from lexitok.hub.description import CONFIG, model_sizes
 from lexitok.hub.errors import HubError
 from lexitok.hub.families import FAMILIES
 from lexitok.hub.families.decoder import all_kinds
 from lexitok.hub.families.family import Family
-from lexitok.hub.keys import Keys
-from lexitok.hub.layouts import FLOATS
 from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
 from lexitok.hub.tokenizer_out import write_tokenizer
+from lexitok.parameter_names import names, to_dicts
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.trees import names, to_dicts
 
 KEPT = ("bos_token_id", "eos_token_id", "pad_token_id", "max_position_embeddings", "initializer_range")
 # Settings that say how and not what is computed, or that the family says otherwise.

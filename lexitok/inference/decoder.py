@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference import stage_decoder, token_decoder, unit_decoder
-from lexitok.inference.reads import Closes, Reads
-from lexitok.inference.rows import (
+from lexitok.inference.calls import Closes, Reads
+from lexitok.inference.cursors import (
     Call,
     Close,
     ClosingRow,

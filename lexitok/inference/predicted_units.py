@@ -8,9 +8,9 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.encoders import Encoder
 from lexitok.data.unit_streams import longest_ends
 from lexitok.models import ByteUnitLM, TokenLM
-from lexitok.models.lookback import Lookback
+from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.routers import DistilledRouter
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 ROOM = 128  # prompts are read in rows whose length is a multiple of it
 
@@ -43,6 +43,6 @@ def predicted_ends(model: TokenLM | ByteUnitLM, encoder: Encoder, data: bytes) -
 @jax.jit
 def _chances(model: ByteUnitLM, symbols_1xS: Int[Array, "1 S"]) -> Float[Array, "1 S"]:
     positions = jnp.arange(symbols_1xS.shape[1], dtype=jnp.int32)[None]
-    embedded = model.embed(Lookback.of_batch(symbols_1xS, positions), jnp.zeros(1, jnp.int32))
-    encoded = model.stage.encoder(embedded, Places(jnp.zeros_like(positions), positions))
+    embedded = model.embed(PrecedingSymbols.of_batch(symbols_1xS, positions), jnp.zeros(1, jnp.int32))
+    encoded = model.stage.encoder(embedded, Positions(jnp.zeros_like(positions), positions))
     return model.stage.router.chances(encoded)

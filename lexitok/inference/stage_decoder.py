@@ -12,13 +12,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.inference.places import places
-from lexitok.inference.reads import IDLE, Closes, Reads, closes_at
+from lexitok.config import width
+from lexitok.inference.calls import IDLE, Closes, Reads, closes_at, read_positions
 from lexitok.models.routers import Boundaries
-from lexitok.models.sight import Sight
-from lexitok.models.stage import Stage, slot_places
-from lexitok.models.widths import width
-from lexitok.ops.attention import Places
+from lexitok.models.stage import Stage, slot_positions
+from lexitok.models.unpools import UnitView
+from lexitok.ops.attention import Positions
 
 
 @jax.tree_util.register_dataclass
@@ -134,7 +133,7 @@ def extend(
     held = _keep(state.held_BxSxE, reads.positions_BxT, encoded)
     router, boundaries = state.router, None
     if closes is None:
-        at = places(reads.positions_BxT)
+        at = read_positions(reads.positions_BxT)
         router, boundaries = stage.finder.extend(router, encoded, jnp.maximum(reads.symbols_BxT, 0), at)
         closes, seen = closes_at(
             boundaries.ends_BxS, boundaries.chance_BxS, reads.positions_BxT, state.closed_B, state.open_B
@@ -142,8 +141,8 @@ def extend(
         reads = dataclasses.replace(reads, seen_BxT=seen)
     new, backbone = _close_units(stage, state, held, closes, longest)
     guides = jnp.concatenate([state.guide_Bx1xD, new], axis=1)
-    sight, moved_B = _sight(state, reads, boundaries)
-    x, before = stage.unpool(x_BxTxE, encoded, guides, sight)
+    view, moved_B = _view(state, reads, boundaries)
+    x, before = stage.unpool(x_BxTxE, encoded, guides, view)
     hidden, decoder = stage.decoder.extend(x, _local(stage.c.decoder, reads), state.decoder, before)
     count_B = (closes.index_BxC >= 0).sum(axis=1, dtype=jnp.int32)
     guide_Bx1xD = jnp.take_along_axis(guides, count_B[:, None, None], axis=1)
@@ -153,8 +152,8 @@ def extend(
     return StageState(encoder, decoder, backbone, router, held, guide_Bx1xD, closed_B, open_B, moved_B), hidden
 
 
-def _local(stack: ConfigDict, reads: Reads) -> Places:
-    return places(reads.positions_BxT, reads.units_BxT if stack.scope == "unit" else None)
+def _local(stack: ConfigDict, reads: Reads) -> Positions:
+    return read_positions(reads.positions_BxT, reads.units_BxT if stack.scope == "unit" else None)
 
 
 def _keep(held_BxSxE: Array, positions_BxT: Array, new_BxTxE: Array) -> Array:
@@ -163,17 +162,17 @@ def _keep(held_BxSxE: Array, positions_BxT: Array, new_BxTxE: Array) -> Array:
     return held_BxSxE.at[jnp.arange(B, dtype=jnp.int32)[:, None], slots].set(new_BxTxE, mode="drop")
 
 
-def _sight(state: StageState, reads: Reads, boundaries: Boundaries | None) -> tuple[Sight, Array]:
+def _view(state: StageState, reads: Reads, boundaries: Boundaries | None) -> tuple[UnitView, Array]:
     moves = (jnp.diff(reads.seen_BxT, axis=1, prepend=0) > 0) & (reads.positions_BxT >= 0)
     moved_BxT = jax.lax.cummax(jnp.where(moves, reads.positions_BxT, -1), axis=1)
     moved_BxT = jnp.maximum(moved_BxT, state.moved_B[:, None])
-    sight = Sight(
+    view = UnitView(
         guide_BxS=reads.seen_BxT,
         slot_BxS=reads.slots_BxT,
         since_BxS=reads.positions_BxT - moved_BxT,
         confidence_BxS=None if boundaries is None else boundaries.confidence_BxS,
     )
-    return sight, moved_BxT[:, -1]
+    return view, moved_BxT[:, -1]
 
 
 def _close_units(
@@ -198,7 +197,7 @@ def _close_units(
 
 def _run_backbone(stage: Stage, held: Any, vectors_BxUxD: Array, index_BxC: Array) -> tuple[Array, Any]:
     B, C = index_BxC.shape
-    at, backbone = slot_places(places(index_BxC), stage.c.slots), stage.backbone
+    at, backbone = slot_positions(read_positions(index_BxC), stage.c.slots), stage.backbone
     if isinstance(backbone, Stage):
         none = jnp.full_like(index_BxC, IDLE)
         reads = Reads(none, index_BxC, none, none, jnp.zeros_like(index_BxC))
@@ -227,5 +226,5 @@ def _pool(stage: Stage, held_BxSxE: Array, closes: Closes, longest: int) -> Floa
     of = rows(jnp.where(inside, 0, 1))  # of the row's one unit, or of none
     if stage.c.pool == "slot":
         at = rows(jnp.where(inside, at_BxCxM, IDLE))
-        h = stage.encoder(h, places(at))
+        h = stage.encoder(h, read_positions(at))
     return stage.pool(h, of, rows(at_BxCxM - origin), 1).reshape(B, C * stage.c.slots, -1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.inference.allowed import allowed_symbols, kind_of
+from lexitok.inference.constraints import allowed_symbols, kind_of
 from lexitok.inference.decoder import ContextError, Decoder, positions_of
 from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished

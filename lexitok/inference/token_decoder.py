@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from lexitok.inference.places import places
-from lexitok.inference.reads import Reads
+from lexitok.inference.calls import Reads, read_positions
 from lexitok.models.token_lm import TokenLM
 from lexitok.nn.cache import Cache
 
@@ -30,5 +29,5 @@ def extend(
 ) -> tuple[TokenState, Float[Array, "B T D"]]:
     """Reads symbols; returns the new state, and what the read-out takes, at each position."""
     embedded = model.interface.embed(jnp.maximum(reads.symbols_BxT, 0), seeds_B, model.dtype)
-    hidden, cache = model.backbone.extend(embedded, places(reads.positions_BxT), state.backbone)
+    hidden, cache = model.backbone.extend(embedded, read_positions(reads.positions_BxT), state.backbone)
     return TokenState(cache), hidden

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lexitok.inference import stage_decoder
-from lexitok.inference.reads import Closes, Reads
+from lexitok.inference.calls import Closes, Reads
 from lexitok.inference.stage_decoder import StageState
 from lexitok.models.byte_unit_lm import ByteUnitLM
-from lexitok.models.lookback import Lookback
+from lexitok.models.preceding_symbols import PrecedingSymbols
 
 
 @jax.tree_util.register_dataclass
@@ -44,7 +44,7 @@ def extend(
     model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int, seeds_B: Int[Array, "B"]
 ) -> tuple[UnitState, Float[Array, "B T E"]]:
     """Reads symbols and closes units, see `stage_decoder.extend`; what is returned goes to the read-out."""
-    lookback = Lookback.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)
-    x = model.with_slots(model.embed(lookback, seeds_B), reads.slots_BxT)
+    preceding = PrecedingSymbols.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)
+    x = model.with_slots(model.embed(preceding, seeds_B), reads.slots_BxT)
     stage, hidden = stage_decoder.extend(model.stage, state.stage, x, reads, closes, longest)
-    return UnitState(lookback.keep(model.reach), stage), hidden
+    return UnitState(preceding.keep(model.reach), stage), hidden

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.gf2 import random_invertible
-from lexitok.interfaces.head import Headed
+from lexitok.interfaces.learned_read_out import Headed
 
 RECODINGS, LIFTS, NORMS = ("canonical", "affine"), ("zero_one", "plus_minus"), ("none", "rms")
 

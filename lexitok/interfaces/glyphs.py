@@ -15,9 +15,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from lexitok.interfaces.head import Headed
+from lexitok.interfaces.learned_read_out import Headed
 from lexitok.nn.frozen import Frozen
-from lexitok.text.glyphs import draw_tokens, unpack
+from lexitok.text.drawing import draw_tokens, unpack
 from lexitok.text.hex_font import HEIGHT, FontError, HexFont
 
 DISTINCT = ("published", "told_apart")
@@ -35,7 +35,7 @@ class Glyphs(Headed):
     The published table has all `size²` pixels, in the order of a spiral, turned by all of their principal axes. Rows
     twice, an order, a rotation or zeros change no angle, so nothing of that is done here without need. Its vectors
     have length 1; here an element has root mean square `scale`, as a learned table's have 1, and `scale = D ** -0.5` is
-    theirs. The drawing has its own differences: see `lexitok.text.glyphs`.
+    theirs. The drawing has its own differences: see `lexitok.text.drawing`.
 
     With `distinct='published'`, symbols that look alike are one vector, and no model can tell them apart where they
     enter: `lexitok.interfaces.checks` lists them. With `told_apart` the last elements of each vector are a code of -1

@@ -8,7 +8,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.interfaces.head import Headed
+from lexitok.interfaces.learned_read_out import Headed
 from lexitok.nn.layers import normal
 
 

@@ -16,10 +16,10 @@ from lexitok.data.batch import Batch, Units
 from lexitok.interfaces import make_interface
 from lexitok.models.embeddings import make_additions
 from lexitok.models.extras import Extras
-from lexitok.models.lookback import Lookback
+from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.stage import Stage, relative_positions
 from lexitok.nn.layers import normal
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 from lexitok.ops.linear_cross_entropy import Scores
 
 
@@ -56,16 +56,18 @@ class ByteUnitLM(nnx.Module):
     def features(self, batch: Batch) -> dict[str, Any]:
         """What is computed on the way: `embedded`, `[B, S, E]`, and all that `Stage` says."""
         units = self._units(batch)
-        embedded = self.embed(Lookback.of_batch(batch.symbols_BxS, batch.positions_BxS), batch.seeds_B)
+        embedded = self.embed(
+            PrecedingSymbols.of_batch(batch.tokens.symbols_BxS, batch.tokens.positions_BxS), batch.seeds_B
+        )
         if isinstance(units, Units):
-            embedded = self.with_slots(embedded, relative_positions("offset", batch.positions_BxS, units))
-        places = Places(batch.segments_BxS, batch.positions_BxS)
-        return {"embedded": embedded} | self.stage(embedded, places, units, batch.symbols_BxS)
+            embedded = self.with_slots(embedded, relative_positions("offset", batch.tokens.positions_BxS, units))
+        positions = Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
+        return {"embedded": embedded} | self.stage(embedded, positions, units, batch.tokens.symbols_BxS)
 
-    def embed(self, lookback: Lookback, seeds_B: Int[Array, "B"]) -> Float[Array, "B S E"]:
+    def embed(self, preceding: PrecedingSymbols, seeds_B: Int[Array, "B"]) -> Float[Array, "B S E"]:
         """Vectors of the symbols, with what they get from the symbols before them."""
-        embedded = self.interface.embed(jnp.maximum(lookback.back(0), 0), seeds_B, self.dtype)
-        return embedded if self.additions is None else embedded + self.additions(lookback, self.dtype)
+        embedded = self.interface.embed(jnp.maximum(preceding.back(0), 0), seeds_B, self.dtype)
+        return embedded if self.additions is None else embedded + self.additions(preceding, self.dtype)
 
     def with_slots(self, embedded_BxSxE: Float[Array, "B S E"], slot_BxS: Int[Array, "B S"]) -> Float[Array, "B S E"]:
         """Vectors of their own for the slots that open a unit, where there are several."""
@@ -86,11 +88,11 @@ class ByteUnitLM(nnx.Module):
     def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
         """Nats of the batch's targets; the loss of routers, and counts of units."""
         features = self.features(batch)
-        scores = self.interface.scores(features["hidden"], batch.targets_BxS, batch.seeds_B, chunk)
+        scores = self.interface.scores(features["hidden"], batch.tokens.targets_BxS, batch.seeds_B, chunk)
         return scores, Extras(features["loss"], features["sums"])
 
     def _units(self, batch: Batch) -> Units | int:
-        if batch.units is None:
+        if batch.tokens.units is None:
             raise ValueError("a byte-unit model needs a batch with units: set text.kind to 'byte_units'")
         own = self.stage.router is not None and self.c.stage.router.kind != "distilled"
-        return batch.units.segments_BxW.shape[1] if own else batch.units
+        return batch.tokens.units.segments_BxW.shape[1] if own else batch.tokens.units

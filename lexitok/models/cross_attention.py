@@ -6,7 +6,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.models import segments
+from lexitok.models import unit_reductions
 from lexitok.nn.layers import RmsNorm, normal
 
 
@@ -47,10 +47,10 @@ class CrossAttention(nnx.Module):
         B, W = q_BxWxkxE.shape[:2]
         q = self._queries(q_BxWxkxE)
         keys, values = self._keys_and_values(h_BxSxE)
-        own = segments.take_units(q.reshape(B, W, -1), of_BxS).reshape(B, -1, *q.shape[2:])
+        own = unit_reductions.take_units(q.reshape(B, W, -1), of_BxS).reshape(B, -1, *q.shape[2:])
         scores = jnp.einsum("BSkHN,BSHN->BSkH", own, keys, preferred_element_type=jnp.float32)
-        weights = segments.segment_softmax(scores, of_BxS, W).astype(values.dtype)
-        return self._out(q_BxWxkxE, segments.segment_sum(weights[..., None] * values[:, :, None], of_BxS, W))
+        weights = unit_reductions.unit_softmax(scores, of_BxS, W).astype(values.dtype)
+        return self._out(q_BxWxkxE, unit_reductions.unit_sum(weights[..., None] * values[:, :, None], of_BxS, W))
 
     def bytes_to_unit(
         self, x_BxSxE: Float[Array, "B S E"], guides_BxVxkxE: Float[Array, "B V k E"], guide_BxS: Int[Array, "B S"]
@@ -59,7 +59,7 @@ class CrossAttention(nnx.Module):
         B, V = guides_BxVxkxE.shape[:2]
         q = self._queries(x_BxSxE)
         keys, values = (
-            segments.take_units(y.reshape(B, V, -1), guide_BxS).reshape(B, -1, *y.shape[2:])
+            unit_reductions.take_units(y.reshape(B, V, -1), guide_BxS).reshape(B, -1, *y.shape[2:])
             for y in self._keys_and_values(guides_BxVxkxE)
         )
         scores = jnp.einsum("BSHN,BSkHN->BSkH", q, keys, preferred_element_type=jnp.float32)

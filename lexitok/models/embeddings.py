@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from lexitok.models.lookback import Lookback
+from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.nn.frozen import Frozen
 from lexitok.nn.layers import normal
 from lexitok.text.suffix_trie import ROOT, suffix_trie
@@ -39,7 +39,7 @@ class Addition(Protocol):
     @property
     def reach(self) -> int: ...
 
-    def __call__(self, lookback: Lookback, dtype: DTypeLike) -> Float[Array, "B S E"]: ...
+    def __call__(self, preceding: PrecedingSymbols, dtype: DTypeLike) -> Float[Array, "B S E"]: ...
 
 
 class Rows(nnx.Module):
@@ -73,14 +73,14 @@ class NgramHash(nnx.Module):
     def reach(self) -> int:
         return max(self.sizes) - 1
 
-    def __call__(self, lookback: Lookback, dtype: DTypeLike) -> Float[Array, "B S E"]:
-        return jnp.sum(self.ngrams(self.index(lookback), dtype), axis=-2)
+    def __call__(self, preceding: PrecedingSymbols, dtype: DTypeLike) -> Float[Array, "B S E"]:
+        return jnp.sum(self.ngrams(self.index(preceding), dtype), axis=-2)
 
-    def index(self, lookback: Lookback) -> Int[Array, "B S tables"]:
+    def index(self, preceding: PrecedingSymbols) -> Int[Array, "B S tables"]:
         """The rows of `ngrams` that are added."""
-        back = [blt_ids(_plain_symbol(lookback.back(j), self.alphabet)) for j in range(self.reach + 1)]
-        places = [(f, n) for f in range(self.functions) for n in self.sizes]
-        hashes = [ngram_hash(back[:n][::-1], PRIMES[f], self.rows) + k * self.rows for k, (f, n) in enumerate(places)]
+        back = [blt_ids(_plain_symbol(preceding.back(j), self.alphabet)) for j in range(self.reach + 1)]
+        which = [(f, n) for f in range(self.functions) for n in self.sizes]
+        hashes = [ngram_hash(back[:n][::-1], PRIMES[f], self.rows) + k * self.rows for k, (f, n) in enumerate(which)]
         return jnp.stack(hashes, axis=-1)
 
 
@@ -99,37 +99,37 @@ class SuffixToken(nnx.Module):
             raise ValueError("embedding.adds 'suffix_token' needs the tokens of a vocabulary, and there are none")
         trie = suffix_trie(tuple(tokens))
         self.alphabet = _alphabet(symbols)
-        self.slots, self.longest = Frozen(trie.slots), trie.longest
+        self.cells, self.longest = Frozen(trie.cells), trie.longest
         self.tokens = Rows(len(tokens), E, gain=1.0, rngs=rngs)
 
     @property
     def reach(self) -> int:
         return self.longest - 1
 
-    def __call__(self, lookback: Lookback, dtype: DTypeLike) -> Float[Array, "B S E"]:
-        token_BxS = self.token(lookback)
+    def __call__(self, preceding: PrecedingSymbols, dtype: DTypeLike) -> Float[Array, "B S E"]:
+        token_BxS = self.token(preceding)
         vectors = self.tokens(jnp.maximum(token_BxS, 0), dtype)
         return jnp.where((token_BxS >= 0)[..., None], vectors, jnp.zeros((), dtype))
 
-    def token(self, lookback: Lookback) -> Int[Array, "B S"]:
+    def token(self, preceding: PrecedingSymbols) -> Int[Array, "B S"]:
         """The id of the longest token that ends at each position; -1 where none does.
 
         All positions go down the trie together, until none can go on.
         """
-        lookback.require(self.reach)
-        slots = jnp.asarray(self.slots.array)
+        preceding.require(self.reach)
+        cells = jnp.asarray(self.cells.array)
 
         def descend(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
             depth, node, row, alive = state
-            symbol = _plain_symbol(lookback.back(depth), self.alphabet)
+            symbol = _plain_symbol(preceding.back(depth), self.alphabet)
             alive &= (symbol >= 0) & (symbol < BYTES)
             below = jnp.where(alive, row[..., 0] + symbol, ROOT)
-            row_below = slots[below]
+            row_below = cells[below]
             alive &= row_below[..., 1] == node
             return depth + 1, jnp.where(alive, below, node), jnp.where(alive[..., None], row_below, row), alive
 
-        nodes = jnp.full(lookback.symbols_BxS.shape, ROOT, jnp.int32)
-        start = (jnp.zeros((), jnp.int32), nodes, slots[nodes], jnp.ones(nodes.shape, bool))
+        nodes = jnp.full(preceding.symbols_BxS.shape, ROOT, jnp.int32)
+        start = (jnp.zeros((), jnp.int32), nodes, cells[nodes], jnp.ones(nodes.shape, bool))
         state = jax.lax.while_loop(lambda state: (state[0] < self.longest) & jnp.any(state[3]), descend, start)
         return state[2][..., 2]
 

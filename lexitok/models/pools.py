@@ -10,9 +10,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.models import segments
+from lexitok.config import width
+from lexitok.models import unit_reductions
 from lexitok.models.cross_attention import CrossAttention
-from lexitok.models.widths import width
 from lexitok.nn.layers import Project, RmsNorm, normal, rope
 
 
@@ -59,9 +59,9 @@ class SlotPool(nnx.Module):
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
         B, S, _ = h_BxSxE.shape
-        first = segments.first_positions(of_BxS, units)
+        first = unit_reductions.first_positions(of_BxS, units)
         at = jnp.minimum(first[..., None] + jnp.arange(self.slots, dtype=jnp.int32)[None, None], S - 1)
-        return self.project(segments.take_units(h_BxSxE, at.reshape(B, units * self.slots)))
+        return self.project(unit_reductions.take_units(h_BxSxE, at.reshape(B, units * self.slots)))
 
 
 class LatentQueryPool(nnx.Module):
@@ -93,9 +93,9 @@ class LatentQueryPool(nnx.Module):
         q_HxN = (self.latent[...] @ self.queries[...]).reshape(H, N).astype(dtype)
         k = rope(jnp.einsum("BSE,EHN->BSHN", h_BxSxE, self.wk[...].astype(dtype)), relative_BxS, base=self.rope_base)
         scores_BxSxH = jnp.einsum("BSHN,HN->BSH", k, q_HxN, preferred_element_type=jnp.float32) * N**-0.5
-        weights = segments.segment_softmax(scores_BxSxH, of_BxS, units).astype(dtype)
+        weights = unit_reductions.unit_softmax(scores_BxSxH, of_BxS, units).astype(dtype)
         v = jnp.einsum("BSE,EHN->BSHN", h_BxSxE, self.wv[...].astype(dtype))
-        mixed = segments.segment_sum(weights[..., None] * v, of_BxS, units)
+        mixed = unit_reductions.unit_sum(weights[..., None] * v, of_BxS, units)
         return jnp.einsum("BWHN,HND->BWD", mixed, self.wo[...].astype(dtype))
 
 
@@ -114,7 +114,7 @@ class LastPool(nnx.Module):
 
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
-        return self.widen(segments.take_units(h_BxSxE, segments.last_positions(of_BxS, units)))
+        return self.widen(unit_reductions.take_units(h_BxSxE, unit_reductions.last_positions(of_BxS, units)))
 
 
 class MeanPool(nnx.Module):
@@ -127,8 +127,8 @@ class MeanPool(nnx.Module):
 
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
-        total = segments.segment_sum(h_BxSxE.astype(jnp.float32), of_BxS, units)
-        count = segments.segment_sum(jnp.ones_like(of_BxS, jnp.float32), of_BxS, units)
+        total = unit_reductions.unit_sum(h_BxSxE.astype(jnp.float32), of_BxS, units)
+        count = unit_reductions.unit_sum(jnp.ones_like(of_BxS, jnp.float32), of_BxS, units)
         return self.widen((total / jnp.maximum(count, 1.0)[..., None]).astype(h_BxSxE.dtype))
 
 
@@ -150,7 +150,7 @@ class MaxCrossPool(nnx.Module):
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
         B, _, E = h_BxSxE.shape
-        q_BxWxkxE = self.queries(segments.segment_max(h_BxSxE, of_BxS, units)).reshape(B, units, -1, E)
+        q_BxWxkxE = self.queries(unit_reductions.unit_max(h_BxSxE, of_BxS, units)).reshape(B, units, -1, E)
         out = self.attend.units_to_bytes(q_BxWxkxE, h_BxSxE, of_BxS).reshape(B, units, -1)
         return out if self.project is None else self.project(out)
 

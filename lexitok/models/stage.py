@@ -13,17 +13,16 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
+from lexitok.config import width
 from lexitok.data.batch import Units
-from lexitok.models import segments
+from lexitok.models import unit_reductions
 from lexitok.models.pools import POOLS
 from lexitok.models.routers import ROUTERS, Boundaries, DistilledRouter
-from lexitok.models.sight import Sight
 from lexitok.models.units import moved_since, units_from_ends
-from lexitok.models.unpools import UNPOOLS
-from lexitok.models.widths import width
+from lexitok.models.unpools import UNPOOLS, UnitView
 from lexitok.nn.layers import normal
 from lexitok.nn.stacks import make_stack
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 SCOPES = ("window", "unit")
 POOL_POSITIONS = ("offset", "published")
@@ -52,7 +51,7 @@ class Stage(nnx.Module):
     def __call__(
         self,
         x_BxSxE: Float[Array, "B S E"],
-        places: Places,
+        positions: Positions,
         units: Units | int,
         symbols_BxS: Int[Array, "B S"] | None = None,
     ) -> Features:
@@ -60,7 +59,7 @@ class Stage(nnx.Module):
 
         Args:
           x_BxSxE: vectors of the positions.
-          places: of the positions.
+          positions: of the positions.
           units: which positions make a unit or, where that is the router's to say, how many a row has room for.
           symbols_BxS: for a router that reads them.
 
@@ -69,21 +68,23 @@ class Stage(nnx.Module):
           `boundaries` of the router; `inner`, the features of a backbone that is a stage; `loss` of the routers, to be
           added to the mean over targets; and `sums`.
         """
-        encoded = self.encoder(x_BxSxE, self.local_places(self.c.encoder, places, units))
+        encoded = self.encoder(x_BxSxE, self.local_positions(self.c.encoder, positions, units))
         boundaries, sums = None, {}
         if isinstance(units, int):
-            boundaries, units, sums = self._route(encoded, symbols_BxS, places, units)
-        relative = relative_positions(self.c.pool_positions, places.positions_BxS, units)
+            boundaries, units, sums = self._route(encoded, symbols_BxS, positions, units)
+        relative = relative_positions(self.c.pool_positions, positions.positions_BxS, units)
         W = units.segments_BxW.shape[1]
         vectors = self.pool(encoded, units.of_BxS, relative, W)
-        raw, inner = run_backbone(self.backbone, vectors, Places(units.segments_BxW, units.positions_BxW), self.c.slots)
+        raw, inner = run_backbone(
+            self.backbone, vectors, Positions(units.segments_BxW, units.positions_BxW), self.c.slots
+        )
         guides = self.unpool.smooth(raw, chances_of(boundaries, units), units.positions_BxW == 0, None)
-        x, before = self.unpool(x_BxSxE, encoded, self.with_first(guides), self._sight(units, places, boundaries))
-        hidden = self.decoder(x, self.local_places(self.c.decoder, places, units), before)
+        x, before = self.unpool(x_BxSxE, encoded, self.with_first(guides), self._view(units, positions, boundaries))
+        hidden = self.decoder(x, self.local_positions(self.c.decoder, positions, units), before)
         sums["units"] = jnp.sum(units.segments_BxW > 0, dtype=jnp.float32)
         features = {"encoded": encoded, "vectors": vectors, "guides": guides, "hidden": hidden, "units": units}
         features |= {"boundaries": boundaries, "inner": inner}
-        return features | self._totals(features, places, sums)
+        return features | self._totals(features, positions, sums)
 
     @property
     def finder(self) -> Any:
@@ -96,39 +97,41 @@ class Stage(nnx.Module):
             raise ValueError("the batch says nothing of units, and the model has no router that finds them")
         return self.router
 
-    def _route(self, encoded: Array, symbols_BxS: Any, places: Places, room: int) -> tuple[Boundaries, Units, dict]:
-        boundaries = self.finder(encoded, symbols_BxS, places)
-        units, dropped = units_from_ends(boundaries.ends_BxS, places, room)
+    def _route(
+        self, encoded: Array, symbols_BxS: Any, positions: Positions, room: int
+    ) -> tuple[Boundaries, Units, dict]:
+        boundaries = self.finder(encoded, symbols_BxS, positions)
+        units, dropped = units_from_ends(boundaries.ends_BxS, positions, room)
         return boundaries, units, {"units_dropped": dropped.astype(jnp.float32)}
 
-    def _totals(self, features: Features, places: Places, sums: dict[str, Array]) -> Features:
+    def _totals(self, features: Features, positions: Positions, sums: dict[str, Array]) -> Features:
         loss = jnp.zeros((), jnp.float32)
         if isinstance(self.router, DistilledRouter):
-            loss, more = self.router.loss(features["encoded"], features["units"], places)
+            loss, more = self.router.loss(features["encoded"], features["units"], positions)
             sums = sums | more
         elif self.router is not None:
-            loss = self.router.loss(features["boundaries"], places)
+            loss = self.router.loss(features["boundaries"], positions)
         if features["inner"] is not None:
             loss = loss + features["inner"]["loss"]
             sums = sums | {f"inner_{name}": value for name, value in features["inner"]["sums"].items()}
         return {"loss": loss, "sums": sums}
 
-    def _sight(self, units: Units, places: Places, boundaries: Boundaries | None) -> Sight:
+    def _view(self, units: Units, positions: Positions, boundaries: Boundaries | None) -> UnitView:
         W = units.segments_BxW.shape[1]
-        offset = relative_positions("offset", places.positions_BxS, units)
-        return Sight(
+        offset = relative_positions("offset", positions.positions_BxS, units)
+        return UnitView(
             guide_BxS=jnp.where(units.guide_BxS < 0, W, units.guide_BxS),
             slot_BxS=jnp.where(offset < self.c.slots, offset, -1),
-            since_BxS=moved_since(units.guide_BxS, places),
+            since_BxS=moved_since(units.guide_BxS, positions),
             confidence_BxS=None if boundaries is None else boundaries.confidence_BxS,
         )
 
-    def local_places(self, stack: ConfigDict, places: Places, units: Units | int) -> Places:
+    def local_positions(self, stack: ConfigDict, positions: Positions, units: Units | int) -> Positions:
         """Where positions stand for a local stack: in their piece, or each unit for itself."""
         if stack.scope == "window":
-            return places
+            return positions
         assert isinstance(units, Units)
-        return Places(units.of_BxS, places.positions_BxS)
+        return Positions(units.of_BxS, positions.positions_BxS)
 
     def first_guide(self) -> Float[Array, "D"]:
         """What positions see that see no unit."""
@@ -147,31 +150,31 @@ def make_backbone(c: ConfigDict, dtype: DTypeLike, rngs: nnx.Rngs) -> Any:
 
 
 def run_backbone(
-    backbone: Any, vectors_BxUxD: Float[Array, "B U D"], places: Places, slots: int
+    backbone: Any, vectors_BxUxD: Float[Array, "B U D"], positions: Positions, slots: int
 ) -> tuple[Float[Array, "B W V"], Features | None]:
     """The backbone's output for each unit, its slots side by side; and its features, where it is a stage.
 
     Args:
       backbone: the backbone.
       vectors_BxUxD: of units, `slots` for each.
-      places: of the units.
+      positions: of the units.
       slots: of a unit; each is a position of the backbone.
     """
-    B, W = places.segments_BxS.shape
-    at = slot_places(places, slots)
+    B, W = positions.segments_BxS.shape
+    at = slot_positions(positions, slots)
     if not isinstance(backbone, Stage):
         return backbone(vectors_BxUxD, at).reshape(B, W, -1), None
     inner = backbone(vectors_BxUxD, at, math.ceil(backbone.c.router.capacity * vectors_BxUxD.shape[1]))
     return inner["hidden"].reshape(B, W, -1), inner
 
 
-def slot_places(places: Places, slots: int) -> Places:
-    """The places of the slots of units that stand at `places`."""
+def slot_positions(positions: Positions, slots: int) -> Positions:
+    """The positions of the slots of units that stand at `positions`."""
     if slots == 1:
-        return places
-    segments_BxU = jnp.repeat(places.segments_BxS, slots, axis=1)
-    number = jnp.tile(jnp.arange(slots, dtype=jnp.int32), places.segments_BxS.shape[1])
-    return Places(segments_BxU, jnp.repeat(places.positions_BxS, slots, axis=1) * slots + number[None])
+        return positions
+    segments_BxU = jnp.repeat(positions.segments_BxS, slots, axis=1)
+    number = jnp.tile(jnp.arange(slots, dtype=jnp.int32), positions.segments_BxS.shape[1])
+    return Positions(segments_BxU, jnp.repeat(positions.positions_BxS, slots, axis=1) * slots + number[None])
 
 
 def chances_of(boundaries: Boundaries | None, units: Units) -> Float[Array, "B W"] | None:
@@ -179,7 +182,9 @@ def chances_of(boundaries: Boundaries | None, units: Units) -> Float[Array, "B W
     if boundaries is None or boundaries.chance_BxS is None:
         return None
     ended = boundaries.ends_BxS & (units.guide_BxS == units.of_BxS)
-    return segments.segment_sum(jnp.where(ended, boundaries.chance_BxS, 0.0), units.of_BxS, units.segments_BxW.shape[1])
+    return unit_reductions.unit_sum(
+        jnp.where(ended, boundaries.chance_BxS, 0.0), units.of_BxS, units.segments_BxW.shape[1]
+    )
 
 
 def relative_positions(kind: str, positions_BxS: Int[Array, "B S"], units: Units) -> Int[Array, "B S"]:
@@ -188,7 +193,7 @@ def relative_positions(kind: str, positions_BxS: Int[Array, "B S"], units: Units
     if kind == "published":
         start_BxW = units.positions_BxW
     else:
-        start_BxW = jnp.take_along_axis(positions_BxS, segments.first_positions(units.of_BxS, W), axis=1)
+        start_BxW = jnp.take_along_axis(positions_BxS, unit_reductions.first_positions(units.of_BxS, W), axis=1)
     return positions_BxS - jnp.take_along_axis(start_BxW, jnp.minimum(units.of_BxS, W - 1), axis=1)
 
 

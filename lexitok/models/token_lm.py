@@ -12,7 +12,7 @@ from lexitok.data.batch import Batch
 from lexitok.interfaces import make_interface
 from lexitok.models.extras import Extras
 from lexitok.nn.transformer import Transformer
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 from lexitok.ops.linear_cross_entropy import Scores
 
 
@@ -29,14 +29,14 @@ class TokenLM(nnx.Module):
 
     def features(self, batch: Batch) -> dict[str, Array]:
         """What is computed on the way: `embedded` and `hidden`, both `[B, S, D]`."""
-        embedded = self.interface.embed(batch.symbols_BxS, batch.seeds_B, self.dtype)
-        hidden = self.backbone(embedded, Places(batch.segments_BxS, batch.positions_BxS))
+        embedded = self.interface.embed(batch.tokens.symbols_BxS, batch.seeds_B, self.dtype)
+        hidden = self.backbone(embedded, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS))
         return {"embedded": embedded, "hidden": hidden}
 
     def streams(self, batch: Batch) -> Float[Array, "layers B S D"]:
         """The residual stream before the first block and after each of them."""
-        embedded = self.interface.embed(batch.symbols_BxS, batch.seeds_B, self.dtype)
-        return self.backbone.streams(embedded, Places(batch.segments_BxS, batch.positions_BxS))
+        embedded = self.interface.embed(batch.tokens.symbols_BxS, batch.seeds_B, self.dtype)
+        return self.backbone.streams(embedded, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS))
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
@@ -44,7 +44,7 @@ class TokenLM(nnx.Module):
 
     def scores(self, batch: Batch, chunk: int = 512) -> Scores:
         """Nats of the batch's targets."""
-        return self.interface.scores(self.features(batch)["hidden"], batch.targets_BxS, batch.seeds_B, chunk)
+        return self.interface.scores(self.features(batch)["hidden"], batch.tokens.targets_BxS, batch.seeds_B, chunk)
 
     def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
         """Nats of the batch's targets; there is nothing else."""

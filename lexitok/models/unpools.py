@@ -4,21 +4,40 @@ A guide is the backbone's output at the newest unit that a position sees; guides
 vector of positions that see none. `c` is a section of `lexitok.config.stage`.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.models import segments
+from lexitok.config import width
+from lexitok.models import unit_reductions
 from lexitok.models.cross_attention import CrossAttention
-from lexitok.models.sight import Sight
-from lexitok.models.smoothing import smoothed
-from lexitok.models.widths import width
 from lexitok.nn.layers import Project, RmsNorm, normal
 from lexitok.nn.transformer import Before, stack
+
+_SURE = 1e-4  # probabilities keep this distance from 0 and 1
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class UnitView:
+    """Each position's view of the units, over whole rows as in cached decoding.
+
+    Attributes:
+      guide_BxS: index into the guides, of the newest unit that the position sees.
+      slot_BxS: which of its unit's slots the position is; -1: none.
+      since_BxS: positions since `guide` became another; 0 where it does.
+      confidence_BxS: how sure the router was of its decision here, in [0.5, 1]; None: units come by rule.
+    """
+
+    guide_BxS: Int[Array, "B S"]
+    slot_BxS: Int[Array, "B S"]
+    since_BxS: Int[Array, "B S"]
+    confidence_BxS: Float[Array, "B S"] | None = None
 
 
 class Unpool(nnx.Module):
@@ -29,14 +48,14 @@ class Unpool(nnx.Module):
         embedded_BxSxE: Float[Array, "B S E"],
         encoded_BxSxE: Float[Array, "B S E"],
         guides_BxVxD: Float[Array, "B V D"],
-        sight: Sight,
+        view: UnitView,
     ) -> tuple[Float[Array, "B S E"], Before]:
         """The decoder's input, and what is done before each of its layers.
 
         Args:
           embedded_BxSxE, encoded_BxSxE: what the encoder took, and what it made of it.
           guides_BxVxD: the guides, `slots` vectors of a unit side by side.
-          sight: of the positions.
+          view: of the positions.
         """
         raise NotImplementedError
 
@@ -60,18 +79,18 @@ class Unpool(nnx.Module):
 
 
 class PrefixUnpool(Unpool):
-    """The guides take the places of the embeddings at the slots that open a unit (HAT v1, Learn Your Tokens)."""
+    """The guides take the positions of the embeddings at the slots that open a unit (HAT v1, Learn Your Tokens)."""
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.slots = c.slots
         self.project = Project(width(c.backbone), width(c.decoder), rngs=rngs)
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del encoded_BxSxE
         B, V, _ = guides_BxVxD.shape
         guides = self.project(guides_BxVxD.reshape(B, V * self.slots, -1))
-        own = segments.take_units(guides, sight.guide_BxS * self.slots + jnp.maximum(sight.slot_BxS, 0))
-        return jnp.where((sight.slot_BxS >= 0)[..., None], own, embedded_BxSxE), None
+        own = unit_reductions.take_units(guides, view.guide_BxS * self.slots + jnp.maximum(view.slot_BxS, 0))
+        return jnp.where((view.slot_BxS >= 0)[..., None], own, embedded_BxSxE), None
 
 
 class GuideLayer(nnx.Module):
@@ -109,11 +128,11 @@ class GuideAdd(Unpool):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.layers = stack(lambda rngs: GuideLayer(c, rngs=rngs), c.decoder.L, rngs)
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
 
         def add(layer: GuideLayer, x: Array) -> Array:
-            return x + segments.take_units(layer(guides_BxVxD), sight.guide_BxS)
+            return x + unit_reductions.take_units(layer(guides_BxVxD), view.guide_BxS)
 
         return encoded_BxSxE, (self.layers, add)
 
@@ -127,13 +146,13 @@ class CrossUnpool(Unpool):
         self.project = Project(D, self.slots * E, rngs=rngs)
         self.layers = stack(lambda rngs: CrossAttention(c, E, rngs=rngs), c.decoder.L, rngs)
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
         B, V, _ = guides_BxVxD.shape
         guides = self.project(guides_BxVxD).reshape(B, V, self.slots, -1)
 
         def attend(layer: CrossAttention, x: Array) -> Array:
-            return layer.bytes_to_unit(x, guides, sight.guide_BxS)
+            return layer.bytes_to_unit(x, guides, view.guide_BxS)
 
         return encoded_BxSxE, (self.layers, attend)
 
@@ -145,9 +164,9 @@ class LatestUnpool(Unpool):
         self.narrow = make_narrow(c, rngs)
         self.project = Project(width(c.encoder), width(c.decoder), rngs=rngs, bias="learned")
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
-        return self.project(encoded_BxSxE) + segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS), None
+        return self.project(encoded_BxSxE) + unit_reductions.take_units(self.narrow(guides_BxVxD), view.guide_BxS), None
 
 
 class ScatterUnpool(Unpool):
@@ -156,10 +175,10 @@ class ScatterUnpool(Unpool):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.narrow = make_narrow(c, rngs)
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
-        guides = segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS)
-        return encoded_BxSxE + jnp.where((sight.since_BxS == 0)[..., None], guides, 0), None
+        guides = unit_reductions.take_units(self.narrow(guides_BxVxD), view.guide_BxS)
+        return encoded_BxSxE + jnp.where((view.since_BxS == 0)[..., None], guides, 0), None
 
 
 class OffsetUnpool(Unpool):
@@ -172,16 +191,16 @@ class OffsetUnpool(Unpool):
         self.project = Project(D, E, rngs=rngs)
         self.by_offset = normal(rngs, (c.offsets, D, E), D)
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
         B, _, E = encoded_BxSxE.shape
         guides = self.norm(guides_BxVxD)
-        shared = segments.take_units(self.project(guides), sight.guide_BxS)
+        shared = unit_reductions.take_units(self.project(guides), view.guide_BxS)
         # At the rate of units, one product for each offset: fewer than one for each byte where units are long.
         each = jnp.einsum("BVD,ODE->BVOE", guides, self.by_offset[...].astype(guides.dtype))
         O = each.shape[2]
-        index = sight.guide_BxS * O + sight.since_BxS % O
-        return encoded_BxSxE + shared + segments.take_units(each.reshape(B, -1, E), index), None
+        index = view.guide_BxS * O + view.since_BxS % O
+        return encoded_BxSxE + shared + unit_reductions.take_units(each.reshape(B, -1, E), index), None
 
 
 class SmoothedUnpool(Unpool):
@@ -196,11 +215,11 @@ class SmoothedUnpool(Unpool):
         self.narrow = make_narrow(c, rngs)
         self.residual = Project(width(c.encoder), width(c.decoder), rngs=rngs, gain=0.0, bias="learned")
 
-    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, sight):
+    def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
-        guides = segments.take_units(self.narrow(guides_BxVxD), sight.guide_BxS)
-        if sight.confidence_BxS is not None:
-            one = 1.0 + sight.confidence_BxS - jax.lax.stop_gradient(sight.confidence_BxS)
+        guides = unit_reductions.take_units(self.narrow(guides_BxVxD), view.guide_BxS)
+        if view.confidence_BxS is not None:
+            one = 1.0 + view.confidence_BxS - jax.lax.stop_gradient(view.confidence_BxS)
             guides = guides * one.astype(guides.dtype)[..., None]
         return self.residual(encoded_BxSxE) + guides, None
 
@@ -208,6 +227,32 @@ class SmoothedUnpool(Unpool):
         if chance_BxW is None:
             return guides_BxWxD
         return smoothed(guides_BxWxD, chance_BxW, opens_BxW, held_Bx1xD)
+
+
+def smoothed(
+    x_BxWxD: Float[Array, "B W D"],
+    chance_BxW: Float[Array, "B W"],
+    opens_BxW: Bool[Array, "B W"],
+    held_Bx1xD: Float[Array, "B 1 D"] | None = None,
+) -> Float[Array, "B W D"]:
+    """`y_w = p_w x_w + (1 - p_w) y_{w-1}`, in float32 (H-Net, equation 5).
+
+    Args:
+      x_BxWxD: vectors of units.
+      chance_BxW: `p`; kept from 0 and 1, but where it is 0, which leaves `y` as it was.
+      opens_BxW: `y` before this unit is zero.
+      held_Bx1xD: `y` before the first unit; None: zero.
+    """
+    p = jnp.where(chance_BxW > 0, jnp.clip(chance_BxW, _SURE, 1.0 - _SURE), 0.0)[..., None]
+    decay = jnp.where(opens_BxW[..., None], 0.0, 1.0 - p)
+    new = p * x_BxWxD.astype(jnp.float32)
+    if held_Bx1xD is not None:
+        new = new.at[:, :1].add(decay[:, :1] * held_Bx1xD.astype(jnp.float32))
+
+    def then(a, b):
+        return a[0] * b[0], b[0] * a[1] + b[1]
+
+    return jax.lax.associative_scan(then, (decay, new), axis=1)[1].astype(x_BxWxD.dtype)
 
 
 class First(nnx.Module):

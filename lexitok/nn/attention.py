@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.nn.layers import Bias, biased, make_norm, normal, normed, rope
-from lexitok.ops.attention import Places, attention
+from lexitok.ops.attention import Positions, attention
 
 
 class Attention(nnx.Module):
@@ -33,7 +33,7 @@ class Attention(nnx.Module):
         self.q_norm = make_norm(kind, c, heads[0] * c.N)
         self.k_norm = make_norm(kind, c, heads[1] * c.N)
 
-    def project(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> tuple[Array, Array, Array]:
+    def project(self, x_BxSxD: Float[Array, "B S D"], positions: Positions, kind: str) -> tuple[Array, Array, Array]:
         """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions if the layer's kind is."""
         c, dtype = self.c, x_BxSxD.dtype
         q = jnp.einsum("BSD,DHN->BSHN", x_BxSxD, self.wq[...].astype(dtype))
@@ -48,14 +48,14 @@ class Attention(nnx.Module):
             "local": {"base": c.rope_base_local},
         }[kind]
         turn["fraction"] = c.rope_fraction
-        return rope(q, places.positions_BxS, **turn), rope(k, places.positions_BxS, **turn), v
+        return rope(q, positions.positions_BxS, **turn), rope(k, positions.positions_BxS, **turn), v
 
     def _normed(self, norm: Any, x_BxSxHxN: Array) -> Array:
         if self.c.qk_norm != "rms_all":
             return normed(norm, x_BxSxHxN)
         return norm(x_BxSxHxN.reshape(*x_BxSxHxN.shape[:2], -1)).reshape(x_BxSxHxN.shape)
 
-    def mix(self, q, k, v, query: Places, key: Places | None, kind: str) -> Float[Array, "B T D"]:
+    def mix(self, q, k, v, query: Positions, key: Positions | None, kind: str) -> Float[Array, "B T D"]:
         """Attends from `q` to `k` and `v`, and projects back; `key` is None for a row that attends to itself."""
         c = self.c
         y_BxTxHxN = attention(
@@ -72,11 +72,13 @@ class Attention(nnx.Module):
         )
         return biased(self.o_bias, jnp.einsum("BTHN,HND->BTD", y_BxTxHxN, self.wo[...].astype(q.dtype)))
 
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
-        return self.mix(*self.project(x_BxSxD, places, kind), places, None, kind)
+    def __call__(self, x_BxSxD: Float[Array, "B S D"], positions: Positions, kind: str) -> Float[Array, "B S D"]:
+        return self.mix(*self.project(x_BxSxD, positions, kind), positions, None, kind)
 
-    def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kind: str, held: Any, layer: Array, cache: Any):
+    def extend(
+        self, x_BxTxD: Float[Array, "B T D"], positions: Positions, kind: str, cached: Any, layer: Array, cache: Any
+    ):
         """As a call on new positions behind those in the cache; returns the output and all layers' keys and values."""
-        q, k, v = self.project(x_BxTxD, places, kind)
-        held = cache.write(held, layer, (k, v))
-        return self.mix(q, held[0][layer], held[1][layer], places, cache.places, kind), held
+        q, k, v = self.project(x_BxTxD, positions, kind)
+        cached = cache.write(cached, layer, (k, v))
+        return self.mix(q, cached[0][layer], cached[1][layer], positions, cache.positions, kind), cached

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from lexitok.nn import mixers
 from lexitok.nn.cache import Cache
 from lexitok.nn.layers import FeedForward, make_norm, normed
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 from lexitok.sharding import keep_rows_split
 
 
@@ -29,14 +29,16 @@ class Block(nnx.Module):
         self.mixer_post_norm = make_norm(c.post_norms, c)
         self.feed_forward_post_norm = make_norm(c.post_norms, c) if feeds else None
 
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
-        y = mixers.mix(self.mixer, normed(self.mixer_norm, x_BxSxD), places, kind)
+    def __call__(self, x_BxSxD: Float[Array, "B S D"], positions: Positions, kind: str) -> Float[Array, "B S D"]:
+        y = mixers.mix(self.mixer, normed(self.mixer_norm, x_BxSxD), positions, kind)
         return self._join(x_BxSxD, normed(self.mixer_post_norm, y))
 
-    def extend(self, x_BxTxD: Float[Array, "B T D"], places: Places, kind: str, held: Any, layer: Array, cache: Cache):
+    def extend(
+        self, x_BxTxD: Float[Array, "B T D"], positions: Positions, kind: str, cached: Any, layer: Array, cache: Cache
+    ):
         """As a call on new positions behind those in the cache; returns the output and what all layers hold."""
-        y, held = mixers.extend(self.mixer, normed(self.mixer_norm, x_BxTxD), places, kind, held, layer, cache)
-        return self._join(x_BxTxD, normed(self.mixer_post_norm, y)), held
+        y, cached = mixers.extend(self.mixer, normed(self.mixer_norm, x_BxTxD), positions, kind, cached, layer, cache)
+        return self._join(x_BxTxD, normed(self.mixer_post_norm, y)), cached
 
     def _join(self, x: Array, mixed: Array) -> Array:
         out = keep_rows_split(x + mixed)

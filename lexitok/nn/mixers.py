@@ -1,7 +1,7 @@
 """What lets positions see each other: attention, or a recurrence. A new mixer is a file and a line in `RECURRENT`.
 
-A recurrent mixer has `mixer(x, places)`, `mixer.extend(x, live, state)` and `empty(c, rows, dtype)`: its state is of a
-fixed size. Attention has `kind`s of layers, and keys and values that grow.
+A recurrent mixer has `mixer(x, positions)`, `mixer.extend(x, live, state)` and `empty(c, rows, dtype)`: its state is of
+a fixed size. Attention has `kind`s of layers, and keys and values that grow.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from lexitok.nn.attention import Attention
 from lexitok.nn.cache import Cache, KVCache, StateCache
 from lexitok.nn.mamba2 import Mamba2
 from lexitok.nn.mlstm import MLSTM
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 RECURRENT = {"mamba2": Mamba2, "mlstm": MLSTM}
 MIXERS = ("attention", *RECURRENT)
@@ -37,25 +37,31 @@ def make_mixer(c: ConfigDict, scope: str, rngs: nnx.Rngs) -> Mixer:
     return RECURRENT[c.mixer](c, rngs=rngs)
 
 
-def mix(mixer: Mixer, x_BxSxD: Float[Array, "B S D"], places: Places, kind: str) -> Float[Array, "B S D"]:
+def mix(mixer: Mixer, x_BxSxD: Float[Array, "B S D"], positions: Positions, kind: str) -> Float[Array, "B S D"]:
     """The mixer's output over packed rows."""
-    return mixer(x_BxSxD, places, kind) if isinstance(mixer, Attention) else mixer(x_BxSxD, places)
+    return mixer(x_BxSxD, positions, kind) if isinstance(mixer, Attention) else mixer(x_BxSxD, positions)
 
 
-def empty_cache(c: ConfigDict, rows: int, slots: int, dtype: DTypeLike) -> Cache:
-    """A cache for all layers of a stack that has read nothing; `slots` are those of keys and values."""
+def empty_cache(c: ConfigDict, rows: int, entries: int, dtype: DTypeLike) -> Cache:
+    """A cache for all layers of a stack that has read nothing; `entries` are those of keys and values."""
     if c.mixer == "attention":
-        return KVCache.empty(c, rows, slots, dtype)
+        return KVCache.empty(c, rows, entries, dtype)
     state = RECURRENT[c.mixer].empty(c, rows, dtype)
     return StateCache(jax.tree.map(lambda a: jnp.tile(a[None], (c.L,) + (1,) * a.ndim), state))
 
 
 def extend(
-    mixer: Mixer, x_BxTxD: Float[Array, "B T D"], places: Places, kind: str, held: Any, layer: Array, cache: Cache
+    mixer: Mixer,
+    x_BxTxD: Float[Array, "B T D"],
+    positions: Positions,
+    kind: str,
+    cached: Any,
+    layer: Array,
+    cache: Cache,
 ) -> tuple[Float[Array, "B T D"], Any]:
     """As `mix` on new positions behind those in the cache; returns the output and what all layers hold."""
     if isinstance(mixer, Attention):
-        return mixer.extend(x_BxTxD, places, kind, held, layer, cache)
+        return mixer.extend(x_BxTxD, positions, kind, cached, layer, cache)
     assert isinstance(cache, StateCache) and cache.live_BxT is not None
-    y, state = mixer.extend(x_BxTxD, cache.live_BxT, jax.tree.map(lambda a: a[layer], held))
-    return y, jax.tree.map(lambda a, new: a.at[layer].set(new), held, state)
+    y, state = mixer.extend(x_BxTxD, cache.live_BxT, jax.tree.map(lambda a: a[layer], cached))
+    return y, jax.tree.map(lambda a, new: a.at[layer].set(new), cached, state)

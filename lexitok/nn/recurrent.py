@@ -8,7 +8,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 State = dict[str, Array]
 
@@ -26,9 +26,9 @@ class Recurrent(nnx.Module):
     def _run(self, x_BxSxD: Array, starts_BxS: Array, live_BxS: Array, state: State) -> tuple[Array, State]:
         raise NotImplementedError
 
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places) -> Float[Array, "B S D"]:
+    def __call__(self, x_BxSxD: Float[Array, "B S D"], positions: Positions) -> Float[Array, "B S D"]:
         """The layer over packed rows; it starts afresh wherever the segment changes."""
-        starts_BxS = jnp.diff(places.segments_BxS, prepend=places.segments_BxS[:, :1] - 1) != 0
+        starts_BxS = jnp.diff(positions.segments_BxS, prepend=positions.segments_BxS[:, :1] - 1) != 0
         state = self.empty(self.c, len(x_BxSxD), x_BxSxD.dtype)
         return self._run(x_BxSxD, starts_BxS, jnp.ones_like(starts_BxS), state)[0]
 

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from lexitok.nn.cache import Cache
 from lexitok.nn.transformer import Before, Transformer
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 
 class Chain(nnx.Module):
@@ -17,11 +17,13 @@ class Chain(nnx.Module):
         self.c = c
         self.stacks = nnx.List([Transformer(part, scope=scope, rngs=rngs) for part in c.parts.values()])
 
-    def __call__(self, x_BxSxD: Float[Array, "B S D"], places: Places, before: Before = None) -> Float[Array, "B S D"]:
+    def __call__(
+        self, x_BxSxD: Float[Array, "B S D"], positions: Positions, before: Before = None
+    ) -> Float[Array, "B S D"]:
         """As `Transformer`; there is nothing `before` the layers."""
         self._check(before)
         for part in self.stacks:
-            x_BxSxD = part(x_BxSxD, places)
+            x_BxSxD = part(x_BxSxD, positions)
         return x_BxSxD
 
     def empty(self, rows: int, positions: int, new: int, reach: int | None, dtype: DTypeLike) -> tuple[Cache, ...]:
@@ -29,14 +31,14 @@ class Chain(nnx.Module):
         return tuple(part.empty(rows, positions, new, reach, dtype) for part in self.stacks)
 
     def extend(
-        self, x_BxTxD: Float[Array, "B T D"], places: Places, cache: tuple[Cache, ...], before: Before = None
+        self, x_BxTxD: Float[Array, "B T D"], positions: Positions, cache: tuple[Cache, ...], before: Before = None
     ) -> tuple[Float[Array, "B T D"], tuple[Cache, ...]]:
         """As `Transformer`."""
         self._check(before)
         caches = []
-        for part, held in zip(self.stacks, cache, strict=True):
-            x_BxTxD, held = part.extend(x_BxTxD, places, held)
-            caches.append(held)
+        for part, cached in zip(self.stacks, cache, strict=True):
+            x_BxTxD, cached = part.extend(x_BxTxD, positions, cached)
+            caches.append(cached)
         return x_BxTxD, tuple(caches)
 
     def _check(self, before: Before) -> None:

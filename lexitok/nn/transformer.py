@@ -18,7 +18,7 @@ from lexitok.nn.block import Block
 from lexitok.nn.cache import Cache
 from lexitok.nn.layers import FEED_FORWARDS, NORMS, make_norm, normed
 from lexitok.nn.mixers import MIXERS, empty_cache
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 from lexitok.sharding import keep_rows_split
 
 Before = tuple[Any, Callable[[Any, Array], Array]] | None  # layers' parameters, and what is done with them before each
@@ -52,14 +52,14 @@ class Transformer(nnx.Module):
     def __call__(
         self,
         x_BxSxD: Float[Array, "B S D"],
-        places: Places,
+        positions: Positions,
         before: Before = None,
     ) -> Float[Array, "B S D"]:
         """Runs the stack over packed rows.
 
         Args:
           x_BxSxD: inputs.
-          places: where the positions stand.
+          positions: where the positions stand.
           before: a stack of parameters and a function of one layer's share of them and of the residual stream, run
             before each block.
         """
@@ -67,16 +67,16 @@ class Transformer(nnx.Module):
 
         def layer(x, layer, kind):
             block, extra = layer
-            return block(prepare(extra, x), places, kind), None
+            return block(prepare(extra, x), positions, kind), None
 
         x, _ = scan_layers(layer, keep_rows_split(x_BxSxD), (self.layers, extra), self.c)
         return normed(self.norm, x)
 
-    def streams(self, x_BxSxD: Float[Array, "B S D"], places: Places) -> Float[Array, "layers B S D"]:
+    def streams(self, x_BxSxD: Float[Array, "B S D"], positions: Positions) -> Float[Array, "layers B S D"]:
         """The residual stream before the first block and after each of them, without the final norm: `L + 1`."""
 
         def layer(x, block, kind):
-            x = block(x, places, kind)
+            x = block(x, positions, kind)
             return x, x
 
         _, after = scan_layers(layer, keep_rows_split(x_BxSxD), self.layers, self.c)
@@ -100,28 +100,28 @@ class Transformer(nnx.Module):
     def extend(
         self,
         x_BxTxD: Float[Array, "B T D"],
-        places: Places,
+        positions: Positions,
         cache: Cache,
         before: Before = None,
     ) -> tuple[Float[Array, "B T D"], Cache]:
         """Runs the stack on `T` new positions that see each other and what the cache holds.
 
         Args:
-          x_BxTxD, places: the new positions; a row's first come first, then those that are `NOWHERE`.
+          x_BxTxD, positions: the new positions; a row's first come first, then those that are `NOWHERE`.
           cache: what came before.
           before: as in a call.
         """
-        cache = cache.at(places)
+        cache = cache.at(positions)
         extra, prepare = before or (None, lambda _, x: x)
 
         def layer(carry, layer, kind):
-            x, held = carry
+            x, cached = carry
             block, extra, number = layer
-            return block.extend(prepare(extra, x), places, kind, held, number, cache), None
+            return block.extend(prepare(extra, x), positions, kind, cached, number, cache), None
 
         numbers = jnp.arange(self.c.L, dtype=jnp.int32)
-        (x, held), _ = scan_layers(layer, (x_BxTxD, cache.held), (self.layers, extra, numbers), self.c)
-        return normed(self.norm, x), cache.filled(held)
+        (x, cached), _ = scan_layers(layer, (x_BxTxD, cache.cached), (self.layers, extra, numbers), self.c)
+        return normed(self.norm, x), cache.filled(cached)
 
 
 def _check(c: ConfigDict) -> None:

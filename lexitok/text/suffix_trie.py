@@ -1,7 +1,7 @@
 """The longest token of a vocabulary that ends at a byte: a trie over reversed tokens, as one array.
 
-The trie is a double array (Aoe 1989, IEEE Transactions on Software Engineering 15(9)): a node is the index of a slot,
-and the child of a node by a byte is the slot `base + byte`, if that names the node as its parent. So a step is one
+The trie is a double array (Aoe 1989, IEEE Transactions on Software Engineering 15(9)): a node is the index of a cell,
+and the child of a node by a byte is the cell `base + byte`, if that names the node as its parent. So a step is one
 look-up of three numbers, wherever the search stands, and many positions can take it at once.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 ROOT = 0
-_WINDOW = 1024  # slots that are tried at once
+_WINDOW = 1024  # cells that are tried at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,21 +20,21 @@ class SuffixTrie:
     """The trie.
 
     Attributes:
-      slots: of each: `base`; the parent, -1 where the slot is free; and the longest token that the path from the root
-        ends with, -1 for none. Any `base + byte` is the index of a slot.
+      cells: of each: `base`; the parent, -1 where the cell is free; and the longest token that the path from the root
+        ends with, -1 for none. Any `base + byte` is the index of a cell.
       longest: bytes of the longest token.
     """
 
-    slots: Int32[np.ndarray, "slots 3"]
+    cells: Int32[np.ndarray, "cells 3"]
     longest: int
 
     def find(self, data: bytes, end: int) -> int:
         """The id of the longest token that `data[:end]` ends with; -1 if there is none."""
         node = ROOT
-        base, _, token = self.slots[node].tolist()
+        base, _, token = self.cells[node].tolist()
         for byte in data[end - 1 :: -1] if end else b"":
             below = base + byte
-            base, parent, longer = self.slots[below].tolist()
+            base, parent, longer = self.cells[below].tolist()
             if parent != node:
                 break
             node, token = below, longer
@@ -57,13 +57,13 @@ def suffix_trie(tokens: tuple[bytes, ...]) -> SuffixTrie:
         raise ValueError(f"none of the {len(tokens)} tokens has any bytes: there is nothing to look for")
     nodes = _nodes(tokens, longest)
     base = _place(nodes)
-    slot = np.append(ROOT, base[nodes.parent[1:]] + nodes.byte[1:])
-    slots = np.full((int(base.max()) + 256, 3), -1, np.int32)
-    slots[:, 0] = 0
-    slots[slot, 0], slots[slot, 2] = base, nodes.token
-    slots[slot[1:], 1] = slot[nodes.parent[1:]]
-    slots.setflags(write=False)
-    return SuffixTrie(slots, longest)
+    cell = np.append(ROOT, base[nodes.parent[1:]] + nodes.byte[1:])
+    cells = np.full((int(base.max()) + 256, 3), -1, np.int32)
+    cells[:, 0] = 0
+    cells[cell, 0], cells[cell, 2] = base, nodes.token
+    cells[cell[1:], 1] = cell[nodes.parent[1:]]
+    cells.setflags(write=False)
+    return SuffixTrie(cells, longest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _nodes(tokens: tuple[bytes, ...], longest: int) -> _Nodes:
 def _place(nodes: _Nodes) -> Int64[np.ndarray, "nodes"]:
     """The base of each node, nodes of most children first; of as many, each behind the one before.
 
-    So slots are left free between them, and the single children, which fit anywhere and are the most, fill these.
+    So cells are left free between them, and the single children, which fit anywhere and are the most, fill these.
     """
     n = len(nodes.parent)
     counts = np.bincount(nodes.parent[1:], minlength=n)

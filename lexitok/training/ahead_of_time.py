@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import NamedSharding
 
-from lexitok.data.batch import Batch, Units
+from lexitok.data.batch import Batch, Tokens, Units
 from lexitok.sharding import ROWS
 from lexitok.training.setup import Setup
 
@@ -40,7 +40,8 @@ def abstract_batch(setup: Setup) -> Batch:
 
     S, W = data.symbols, data.units
     units = None if setup.encoder.boundary == "none" else Units(array(S), array(S), array(W), array(W))
-    return Batch(array(S), array(S), array(S, dtype=jnp.float32), array(S), array(S), array(S), array(), units)
+    tokens = Tokens(array(S), array(S), array(S, dtype=jnp.float32), array(S), array(S), array(S), units)
+    return Batch(tokens, array())
 
 
 def compile_step(setup: Setup) -> jax.stages.Compiled:

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.config_files import diff
+from lexitok.config.files import diff
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.sources import open_source
 from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
-from lexitok.ops.attention import Places
-from lexitok.training.checkpoint_reading import read_checkpoint
+from lexitok.ops.attention import Positions
+from lexitok.parameter_names import from_dicts
+from lexitok.runs.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
-from lexitok.trees import from_dicts
 
 log = logging.getLogger(__name__)
 _TOLERANCE = 0.1  # of the number of units that is asked for
@@ -60,10 +60,10 @@ def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: f
     if bytes_per_unit <= 1:
         raise SetupError(f"model.stage.router.bytes_per_unit is {bytes_per_unit}; it must be above 1")
     measured, positions = [], 0
-    measure = jax.jit(lambda router, batch: router.measure(batch.symbols_BxS, _places(batch)))
+    measure = jax.jit(lambda router, batch: router.measure(batch.tokens.symbols_BxS, _positions(batch)))
     for batch in batches:
-        live = np.asarray(batch.segments_BxS) > 0
-        free = live & (np.asarray(batch.positions_BxS) > (router.c.rule == "relative"))
+        live = np.asarray(batch.tokens.segments_BxS) > 0
+        free = live & (np.asarray(batch.tokens.positions_BxS) > (router.c.rule == "relative"))
         measured.append(np.asarray(measure(router, jax.tree.map(jnp.asarray, batch)))[free])
         positions += int(live.sum())
     values = np.sort(np.concatenate(measured)) if measured else np.zeros(0)
@@ -83,8 +83,8 @@ def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: f
     return threshold
 
 
-def _places(batch: Batch) -> Places:
-    return Places(batch.segments_BxS, batch.positions_BxS)
+def _positions(batch: Batch) -> Positions:
+    return Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
 
 
 def _sample(config: ConfigDict, encoder: Encoder) -> Iterable[Batch]:

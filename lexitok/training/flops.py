@@ -14,9 +14,9 @@ from typing import Any
 import jax
 
 from lexitok.data.batch import Batch
+from lexitok.parameter_names import map_with_name
 from lexitok.training.optimizer import is_frozen
 from lexitok.training.products import count
-from lexitok.trees import map_with_name
 
 PEAK_TFLOPS = {  # dense bfloat16, vendors' data sheets
     "TPU v4": 275.0,
@@ -49,7 +49,7 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
         model, function = setup_or_model.abstract_state.model, setup_or_model.objective
         frozen: Sequence[str] = setup_or_model.config.optimizer.frozen
     else:
-        S = batch.symbols_BxS.shape[1]
+        S = batch.tokens.symbols_BxS.shape[1]
         model, function = setup_or_model, lambda model, batch: model.scores(batch, chunk=S)
         frozen = ()
     trained = map_with_name(lambda name, _: not is_frozen(name, frozen), model)

@@ -10,23 +10,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
-from lexitok.config_files import to_json
+from lexitok.config.files import to_json
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import TrainIterator, train_iterator
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
-from lexitok.evals.documents import FILE as DOCUMENTS_FILE
 from lexitok.models.build import evaluated
-from lexitok.models.parameters import count_params
-from lexitok.sharding import ROWS
+from lexitok.models.counting import count_params
+from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.documents import FILE as DOCUMENTS_FILE
+from lexitok.runs.metrics import MetricWriter
+from lexitok.sharding import put_share, row_share
 from lexitok.text.bits import bits_per_byte
 from lexitok.training.ahead_of_time import abstract_batch
-from lexitok.training.checkpoints import Checkpoints
 from lexitok.training.flops import peak_flops, training_flops
-from lexitok.training.metrics import FiniteGuard, Late, MetricWriter
+from lexitok.training.metrics import FiniteGuard, Late
 from lexitok.training.progress import Progress
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
@@ -53,9 +53,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "config.json").write_text(to_json(setup.config))
     with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
-        iterator = train_iterator(
-            config, setup.encoder, process_index=jax.process_index(), process_count=jax.process_count()
-        )
+        iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
         with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
             return _Run(workdir, setup, iterator, checkpoints, writer, clock).run(state)
@@ -122,10 +120,7 @@ class _Run:
         return self._finish(state)
 
     def _next_batch(self) -> Batch:
-        sharding = NamedSharding(self.setup.mesh, ROWS)
-        return jax.tree.map(
-            lambda x: jax.make_array_from_process_local_data(sharding, np.ascontiguousarray(x)), next(self.iterator)
-        )
+        return put_share(next(self.iterator), self.setup.mesh)
 
     def _read(self, ready: tuple[int, Any] | None, progress: Progress) -> None:
         if ready is None:

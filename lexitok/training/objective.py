@@ -38,16 +38,16 @@ def language_modelling(
       model counts itself; `extra_loss`, times targets, where it has losses of its own.
     """
     scores, extras = model.scores_and_extras(batch, chunk)
-    weights = batch.weights_BxS
+    weights = batch.tokens.weights_BxS
     loss = jnp.sum(weights * scores.nll_BxS)
-    ends = batch.targets_BxS == eot
+    ends = batch.tokens.targets_BxS == eot
     eot_nats = jnp.sum(jnp.where(ends, weights * scores.nll_BxS, 0.0))
     sums = {
         "weights": jnp.sum(weights),
         "loss": loss,
         "nats": loss - eot_nats,
         "eot_nats": eot_nats,
-        "bytes": jnp.sum(jnp.where(weights > 0, batch.bytes_BxS, 0)).astype(jnp.float32),
+        "bytes": jnp.sum(jnp.where(weights > 0, batch.tokens.bytes_BxS, 0)).astype(jnp.float32),
         "right": jnp.sum(weights * scores.is_top_BxS.astype(jnp.float32)),
     }
     # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.

@@ -10,8 +10,8 @@ import optax
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
+from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.training.schedules import make_schedule, peak
-from lexitok.trees import map_with_name, names, to_dicts
 
 UNDECAYED = frozenset({"scale", "bias", "latent", "first"})  # norms, biases, learned vectors, of any rank
 TABLES = frozenset({"table", "head", "taps"})  # rows are symbols, or positions: no map between spaces, not for Muon

@@ -15,10 +15,10 @@ from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_t
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.models.build import model_for
+from lexitok.runs.checkpoint_files import VOCABULARY, RunRecord
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.training import entropy, start
-from lexitok.training.checkpoint_files import RunRecord
 from lexitok.training.errors import SetupError
 from lexitok.training.objective import language_modelling
 from lexitok.training.optimizer import check_frozen, held, make_optimizer
@@ -27,7 +27,6 @@ from lexitok.training.state import MakeModel, TrainState, abstract_state, init_m
 from lexitok.training.step import Objective, make_step
 
 log = logging.getLogger(__name__)
-VOCABULARY = "vocabulary.model"
 
 
 @dataclasses.dataclass(frozen=True)

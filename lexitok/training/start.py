@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.training.checkpoint_reading import read_checkpoint
+from lexitok.parameter_names import map_with_name, names, to_dicts
+from lexitok.runs.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
-from lexitok.trees import map_with_name, names, to_dicts
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from PIL import Image
 from lexitok.analysis import compare_runs, markdown_table, read_run, save, text_table, write_comparison
 from lexitok.analysis.arms import make_arms
 from lexitok.analysis.dot_plot import arms_figure
-from lexitok.analysis.runs import Run
 from lexitok.config import default_config
-from lexitok.config_files import to_json
+from lexitok.config.files import to_json
+from lexitok.runs.run import Run
 
 NBYTES = np.arange(100, 140) * 10
 

@@ -9,11 +9,11 @@ from ml_collections import ConfigDict
 from samples import small_config
 
 from lexitok.analysis.hat_conversion import to_hat
-from lexitok.analysis.load import load_model
 from lexitok.hub import HubError, load
 from lexitok.inference.generate import generate
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.load import load_model
 from lexitok.training.setup import make_setup
-from lexitok.trees import names, to_dicts
 
 QWEN = Path(__file__).parents[1] / "hub/goldens/qwen3"
 

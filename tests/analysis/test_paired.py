@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lexitok.analysis.paired import PairingError, difference, mean_scores, spread
-from lexitok.evals.documents import DocumentScores, DocumentsError, read_documents, write_documents
 from lexitok.evals.tally import DocumentScore
+from lexitok.runs.documents import DocumentScores, DocumentsError, read_documents, write_documents
 
 
 def scores(nats, nbytes) -> DocumentScores:

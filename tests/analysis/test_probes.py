@@ -14,12 +14,12 @@ from lexitok.analysis import save
 from lexitok.analysis.curves import Line, Panel, curves_figure
 from lexitok.analysis.probe_reports import decipher_report, in_context_report, layers_report, positions_report
 from lexitok.analysis.subjects import Subject, open_subjects, short_names
-from lexitok.config_files import to_json
+from lexitok.config.files import to_json
 from lexitok.data.encoders import make_encoder
 from lexitok.models.build import model_for
+from lexitok.runs.checkpoint_files import RunRecord
+from lexitok.runs.checkpoints import Checkpoints
 from lexitok.sharding import make_mesh
-from lexitok.training.checkpoint_files import RunRecord
-from lexitok.training.checkpoints import Checkpoints
 from lexitok.training.state import abstract_state, init_state
 
 DOCUMENTS = [TEXT[i : i + 60] + b" the cat sat on the mat. " * 2 for i in range(0, 24, 4)]

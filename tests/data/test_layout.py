@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexitok.data.layout import BOUNDARIES, UNCOUNTED, Document, make_piece, piece_ranges, split_document
+from lexitok.data.layout import BOUNDARIES, UNCOUNTED, SymbolStream, make_piece, piece_ranges, split_document
 from lexitok.data.stretch import cut
 
 BOS = 999
@@ -34,7 +34,7 @@ def documents(draw, boundaries=BOUNDARIES):
     if boundary == "lagged":
         delays = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
         closed = np.maximum.accumulate([closed[max(0, t - d)] if t >= d else 0 for t, d in enumerate(delays)])
-    return Document(
+    return SymbolStream(
         symbols=np.arange(n, dtype=np.int32),
         nbytes=np.array([kind == "b" for kind in stream], np.int32),
         unit_ends=ends,
@@ -168,7 +168,7 @@ def test_rules_by_hand(boundary, unit_of, guide_of):
     ends = np.array([False, True, True, False, True, True])
     closed = np.cumsum(ends, dtype=np.int32)
     ones = np.ones(6, np.int32)
-    document = Document(np.arange(6, dtype=np.int32), ones, ends, closed, np.ones(6, bool), boundary, BOS)
+    document = SymbolStream(np.arange(6, dtype=np.int32), ones, ends, closed, np.ones(6, bool), boundary, BOS)
     piece = make_piece(document, 0, 6)
     assert piece.unit_of.tolist() == unit_of
     assert piece.guide_of.tolist() == guide_of
@@ -178,7 +178,7 @@ def test_rules_by_hand(boundary, unit_of, guide_of):
 def test_budgets_that_make_no_progress(budget):
     """Without an error this would loop for ever."""
     ones = np.ones(3, np.int32)
-    document = Document(ones, ones, ones > 0, np.arange(3, dtype=np.int32), ones > 0, "lagged", BOS)
+    document = SymbolStream(ones, ones, ones > 0, np.arange(3, dtype=np.int32), ones > 0, "lagged", BOS)
     with pytest.raises(ValueError, match="too small"):
         list(split_document(document, *budget))
     with pytest.raises(ValueError, match="too small"):

@@ -36,7 +36,7 @@ DOCUMENTS = some_documents()
 def targets_by_segment(batches):
     """The targets of every piece in every row, as tuples."""
     for batch in batches:
-        for segments, targets in zip(batch.segments_BxS, batch.targets_BxS, strict=True):
+        for segments, targets in zip(batch.tokens.segments_BxS, batch.tokens.targets_BxS, strict=True):
             for number in range(1, segments.max() + 1):
                 yield tuple(targets[segments == number].tolist())
 
@@ -56,12 +56,12 @@ def test_an_epoch_has_every_byte_once(encoder, corpus_of):
         tuple(piece.targets.tolist()) for piece in expected
     )
     total = sum(map(len, DOCUMENTS))
-    assert sum(int(batch.bytes_BxS.sum()) for batch in batches) == total
+    assert sum(int(batch.tokens.bytes_BxS.sum()) for batch in batches) == total
     report = iterator.report
     assert report.bytes_in == report.bytes_scored == total and report.bytes_dropped == 0
     assert report.documents == len(DOCUMENTS) and report.lossy_documents == report.empty_documents == 0
     assert report.metrics()["data/fraction_scored"] == 1
-    filled = sum(np.count_nonzero(batch.segments_BxS) for batch in batches) / (len(batches) * 4 * 64)
+    filled = sum(np.count_nonzero(batch.tokens.segments_BxS) for batch in batches) / (len(batches) * 4 * 64)
     assert report.metrics()["data/symbols_filled"] == pytest.approx(filled)
     assert report.batches == len(batches)
 
@@ -108,7 +108,7 @@ def test_rows_are_those_of_grains_best_fit(encoders, corpus_of, name):
     corpus = corpus_of(DOCUMENTS)
     ours = collections.Counter()
     for batch in batch_iterator(corpus, encoder, **SHAPE, epochs=1):
-        for row, segments in zip(batch.targets_BxS, batch.segments_BxS, strict=True):
+        for row, segments in zip(batch.tokens.targets_BxS, batch.tokens.segments_BxS, strict=True):
             ours[tuple(row[segments > 0].tolist())] += 1
     del ours[()]
 
@@ -184,7 +184,7 @@ def test_order_is_of_the_seed_and_of_the_epoch(encoders, corpus_of):
     def order(seed, epochs=1):
         iterator = batch_iterator(corpus_of(documents), encoders["bytes"], rows=1, symbols=31, units=9,
                                   packing_bins=1, seed=seed, epochs=epochs)  # fmt: skip
-        return "".join(chr(batch.targets_BxS[0, 0]) for batch in iterator)
+        return "".join(chr(batch.tokens.targets_BxS[0, 0]) for batch in iterator)
 
     assert order(0) == order(0) != order(1)
     assert sorted(order(0)) == sorted(order(1)) == [chr(65 + i) for i in range(26)] != list(order(0))
@@ -196,7 +196,7 @@ def test_weights_are_shares_of_documents(encoders, corpus_of):
     """A mixture says how often to draw from a source, not how many bytes."""
     corpus = corpus_of([b"a" * 30] * 40, [b"b" * 30] * 4, weights=[0.75, 0.25])
     iterator = batch_iterator(corpus, encoders["bytes"], rows=4, symbols=31, units=9, packing_bins=4)
-    drawn = collections.Counter(int(t) for _ in range(25) for t in next(iterator).targets_BxS[:, 0])
+    drawn = collections.Counter(int(t) for _ in range(25) for t in next(iterator).tokens.targets_BxS[:, 0])
     assert drawn == {ord("a"): 75, ord("b"): 25}
 
 
@@ -247,11 +247,11 @@ def test_train_iterator_follows_the_config(tmp_path, encoders):
     config = default_config()
     config.data.source, config.data.cache = f"text:{tmp_path}/*.txt", str(tmp_path / "cache")
     config.data.rows, config.data.symbols, config.data.units = 6, 64, 24
-    batch = next(train_iterator(config, encoders["lagged"], process_index=1, process_count=2))
-    assert batch.symbols_BxS.shape == (3, 64) and batch.units.segments_BxW.shape == (3, 24)
-    assert next(train_iterator(config, encoders["bytes"])).units is None
+    batch = next(train_iterator(config, encoders["lagged"], share=(1, 2)))
+    assert batch.tokens.symbols_BxS.shape == (3, 64) and batch.tokens.units.segments_BxW.shape == (3, 24)
+    assert next(train_iterator(config, encoders["bytes"])).tokens.units is None
     with pytest.raises(ValueError, match=r"data\.rows is 6, .* among 4 processes"):
-        train_iterator(config, encoders["bytes"], process_count=4)
+        train_iterator(config, encoders["bytes"], share=(0, 4))
     config.data.source = "text:nowhere/*.txt"
     with pytest.raises(SourceError, match="nowhere"):
         train_iterator(config, encoders["bytes"])

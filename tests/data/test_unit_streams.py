@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lexitok.data import unit_streams
 from lexitok.data.layout import BOUNDARIES, make_piece
-from lexitok.inference.rows import Revealing
+from lexitok.inference.cursors import Revealing
 from lexitok.text.alphabet import APPENDED, doubled
 from lexitok.text.segmentation import Segmentation
 from lexitok.text.splitters import SPLITTERS, make_splitter

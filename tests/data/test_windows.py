@@ -22,19 +22,19 @@ def test_every_symbol_is_scored_once(encoder, documents, symbols, units, overlap
     streams = [encoder.encode(data) for data in documents]
     times = [np.zeros(len(stream), int) for stream in streams]
     for batch, spans in eval_batches(documents, encoder, rows=3, symbols=symbols, units=units, overlap=overlap):
-        assert batch.symbols_BxS.shape == (3, symbols)
+        assert batch.tokens.symbols_BxS.shape == (3, symbols)
         scored = 0
         for span in spans:
             stream = streams[span.document]
             columns, at = slice(span.column, span.column + span.length), slice(span.start, span.start + span.length)
             times[span.document][at] += 1
             predicted = stream.predicted[at]  # what is only read has no weight
-            assert batch.weights_BxS[span.row, columns].tolist() == predicted.tolist()
+            assert batch.tokens.weights_BxS[span.row, columns].tolist() == predicted.tolist()
             scored += predicted.sum()
-            assert batch.targets_BxS[span.row, columns].tolist() == stream.symbols[at].tolist()
-            assert batch.bytes_BxS[span.row, columns].tolist() == stream.nbytes[at].tolist()
+            assert batch.tokens.targets_BxS[span.row, columns].tolist() == stream.symbols[at].tolist()
+            assert batch.tokens.bytes_BxS[span.row, columns].tolist() == stream.nbytes[at].tolist()
             assert span.offset == stream.nbytes[: span.start].sum()
-        assert batch.weights_BxS.sum() == scored
+        assert batch.tokens.weights_BxS.sum() == scored
     assert all((count == 1).all() for count in times)
 
 

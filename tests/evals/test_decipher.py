@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from first_occurrence import by_first_occurrence
 from samples import made, small, small_config
 
 from lexitok import config as C
-from lexitok.data.first_occurrence import by_first_occurrence
 from lexitok.evals.decipher import decipher, make_ciphers
-from lexitok.evals.rows import ProbeError, row_batches, stretches
+from lexitok.evals.text_rows import ProbeError, row_batches, stretches
 
 RNG = np.random.default_rng(0)
 DOCUMENTS = [bytes(RNG.choice(list(b"abcdefg "), 50).tolist()) for _ in range(12)]
@@ -25,8 +25,8 @@ class Clock:
     """A model that knows what stands at each position of a text that repeats, and at every third is not sure."""
 
     def features(self, batch):
-        phase = jax.nn.one_hot((batch.positions_BxS - 1) % 4, 4, dtype=jnp.float32)
-        return {"hidden": jnp.where((batch.positions_BxS % 3 > 0)[..., None], phase, 0.0)}
+        phase = jax.nn.one_hot((batch.tokens.positions_BxS - 1) % 4, 4, dtype=jnp.float32)
+        return {"hidden": jnp.where((batch.tokens.positions_BxS % 3 > 0)[..., None], phase, 0.0)}
 
 
 def test_plain_text_is_read_off_a_learned_table():

@@ -31,15 +31,15 @@ class Uniform(nnx.Module):
     V = 260
 
     def scores_and_extras(self, batch, chunk=512):
-        nll = jnp.full(batch.targets_BxS.shape, math.log(self.V), jnp.float32)
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.targets_BxS < 0), NOTHING_ELSE
+        nll = jnp.full(batch.tokens.targets_BxS.shape, math.log(self.V), jnp.float32)
+        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 0), NOTHING_ELSE
 
 
 class Positions(nnx.Module):
     """The nats of a symbol are its position in the window: how much context it had."""
 
     def scores_and_extras(self, batch, chunk=512):
-        nll = batch.positions_BxS.astype(jnp.float32)
+        nll = batch.tokens.positions_BxS.astype(jnp.float32)
         return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 0), NOTHING_ELSE
 
 

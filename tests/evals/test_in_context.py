@@ -18,7 +18,7 @@ from lexitok.evals.in_context import (
     permutation_prompts,
     permute,
 )
-from lexitok.evals.rows import ProbeError
+from lexitok.evals.text_rows import ProbeError
 from lexitok.models.extras import Extras
 from lexitok.ops.linear_cross_entropy import Scores
 
@@ -34,12 +34,12 @@ class ByHand:
     says: str = dataclasses.field(metadata={"static": True})
 
     def logits(self, batch):
-        symbols = batch.symbols_BxS
+        symbols = batch.tokens.symbols_BxS
         return jax.nn.one_hot(getattr(self, self.says)(symbols), 260, dtype=jnp.float32)
 
     def scores_and_extras(self, batch):
         logits = self.logits(batch)
-        target = jnp.take_along_axis(logits, batch.targets_BxS[..., None], axis=-1)[..., 0]
+        target = jnp.take_along_axis(logits, batch.tokens.targets_BxS[..., None], axis=-1)[..., 0]
         log_z = jax.nn.logsumexp(logits, axis=-1)
         return Scores(log_z - target, log_z, target >= logits.max(-1)), Extras(jnp.zeros(()), {})
 

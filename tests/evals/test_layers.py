@@ -9,7 +9,7 @@ from samples import made, small, small_config
 from lexitok import config as C
 from lexitok.evals.bit_probe import bit_probe, bits_of, held_out
 from lexitok.evals.layers import MeanStreams, bits_by_layer, mean_streams, nearest, occurrences, overlap_by_layer
-from lexitok.evals.rows import ProbeError, stretches
+from lexitok.evals.text_rows import ProbeError, stretches
 from lexitok.interfaces.binary import id_bits
 from lexitok.interfaces.checks import input_vectors
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from samples import small
 
 from lexitok.evals.positions import by_position, log_bins, perplexity_gap, seen_before
-from lexitok.evals.rows import ProbeError, row_batches, stretches
+from lexitok.evals.text_rows import ProbeError, row_batches, stretches
 from lexitok.models.extras import Extras
 from lexitok.ops.linear_cross_entropy import Scores
 
@@ -24,7 +24,9 @@ class Costs:
     """A model whose target at position `t` costs `t` nats, and 100 more where it is an `a`."""
 
     def scores_and_extras(self, batch):
-        nll = batch.positions_BxS.astype(jnp.float32) + jnp.where(batch.targets_BxS == ord("a"), 100.0, 0.0)
+        nll = batch.tokens.positions_BxS.astype(jnp.float32) + jnp.where(
+            batch.tokens.targets_BxS == ord("a"), 100.0, 0.0
+        )
         return Scores(nll, nll, nll > 0.0), Extras(jnp.zeros(()), {})
 
 
@@ -56,8 +58,8 @@ def test_costs_are_those_of_the_model():
     model, encoder = small("bytes")
     found = by_position(model, encoder, DOCUMENTS[:1], symbols=16, rows=2)
     ((batch, filled),) = row_batches(stretches(encoder, DOCUMENTS[:1], 16).symbols, encoder.vocabulary, rows=2)
-    assert filled == 1 and batch.symbols_BxS[0, 0] == encoder.vocabulary.bos
-    assert bytes(batch.symbols_BxS[0, 1:].tolist()) == DOCUMENTS[0][:15]
+    assert filled == 1 and batch.tokens.symbols_BxS[0, 0] == encoder.vocabulary.bos
+    assert bytes(batch.tokens.symbols_BxS[0, 1:].tolist()) == DOCUMENTS[0][:15]
     nll = jax.jit(lambda model, batch: model.scores(batch).nll_BxS)(model, jax.tree.map(jnp.asarray, batch))
     np.testing.assert_allclose(found.whole.nats, np.asarray(nll)[0], rtol=1e-5)
 

@@ -30,15 +30,15 @@ class Lookup(Fake):
     """Nats of a target are a table's entry for it, whatever came before; right are those below 100."""
 
     def scores(self, batch, chunk=512):
-        nll = batch.targets_BxS.astype(jnp.float32) / 64
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.targets_BxS < 100)
+        nll = batch.tokens.targets_BxS.astype(jnp.float32) / 64
+        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 100)
 
 
 class Context(Fake):
     """Nats of a target are the largest byte of the piece before it: noise is felt by all that comes after it."""
 
     def scores(self, batch, chunk=512):
-        before = jnp.where(batch.symbols_BxS < 256, batch.symbols_BxS, 0)
+        before = jnp.where(batch.tokens.symbols_BxS < 256, batch.tokens.symbols_BxS, 0)
         nll = jnp.maximum.accumulate(before, axis=1).astype(jnp.float32)
         return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll < 100)
 

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexitok.config_files import diff
+from lexitok.config.files import diff
 from lexitok.hub import HubError, load
 from lexitok.hub.gguf_files import GgufFile
 from lexitok.hub.safetensors_files import SafetensorsFiles

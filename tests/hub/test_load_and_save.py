@@ -14,20 +14,20 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding
 
-from lexitok.analysis.conversion import from_run, is_run, to_run
-from lexitok.analysis.load import load_model
 from lexitok.config import default_config, token_lm, transformer
 from lexitok.hub import HubError, Pretrained, load, save
+from lexitok.hub.conversion import from_run, is_run, to_run
 from lexitok.hub.description import abstract_model, describe
 from lexitok.hub.download import fetch
-from lexitok.hub.filling import reader
 from lexitok.hub.load import fitted
+from lexitok.hub.read_parameters import reader
 from lexitok.hub.save import choose_family
 from lexitok.inference.generate import generate
 from lexitok.models.build import model_maker
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.load import load_model
 from lexitok.sharding import make_mesh, state_shardings
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from lexitok.trees import names, to_dicts
 
 GOLDENS = Path(__file__).parent / "goldens"
 TEXT = (b"The quick brown fox jumps over the lazy dog; sphinx of black quartz, judge my vow. " * 30,) * 5

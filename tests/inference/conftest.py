@@ -11,7 +11,7 @@ from samples import FAMILY, made, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import pack_rows
-from lexitok.data.layout import Document, make_piece
+from lexitok.data.layout import SymbolStream, make_piece
 
 ROWS = 4  # of every batch here: each shape is compiled once
 S = 128
@@ -131,7 +131,7 @@ def full_logits(model, encoder, rows: list[list[int]]) -> list[np.ndarray]:
     return found
 
 
-def document_of(encoder, symbols: list[int]) -> Document:
+def document_of(encoder, symbols: list[int]) -> SymbolStream:
     """The document that begins with these symbols; where they say themselves how text is split, as they say."""
     vocabulary = encoder.vocabulary
     if encoder.boundary == "fused":
@@ -151,9 +151,9 @@ def document_of(encoder, symbols: list[int]) -> Document:
     return encoder.encode(encoder.decode(symbols))
 
 
-def _document(stream, ends, boundary, bos, predicted=None) -> Document:
+def _document(stream, ends, boundary, bos, predicted=None) -> SymbolStream:
     predicted = np.ones(len(stream), bool) if predicted is None else predicted
-    return Document(stream, np.ones_like(stream), ends, np.cumsum(ends, dtype=np.int32), predicted, boundary, bos)
+    return SymbolStream(stream, np.ones_like(stream), ends, np.cumsum(ends, dtype=np.int32), predicted, boundary, bos)
 
 
 @pytest.fixture(scope="session", name="full_logits")

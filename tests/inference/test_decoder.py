@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lexitok.data.batch import row_seeds
 from lexitok.inference import decoder as decoder_file
+from lexitok.inference.calls import IDLE
+from lexitok.inference.cursors import next_call
 from lexitok.inference.decoder import ContextError, Decoder
-from lexitok.inference.reads import IDLE
-from lexitok.inference.rows import next_call
 
 S = 128
 CHUNK = 8

@@ -7,7 +7,7 @@ import pytest
 from samples import LONGEST
 
 from lexitok.inference import stream
-from lexitok.inference.allowed import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT, allowed_symbols
+from lexitok.inference.constraints import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT, allowed_symbols
 from lexitok.inference.decoder import ContextError, Decoder
 from lexitok.inference.generate import generate
 from lexitok.inference.prompts import prompt_symbols, unfinished

@@ -11,7 +11,7 @@ from lexitok.interfaces import Interface, pin
 from lexitok.interfaces.checks import check_vectors, input_vectors
 from lexitok.interfaces.glyphs import DISTINCT, Glyphs, principal_axes
 from lexitok.text.alphabet import APPENDED, doubled
-from lexitok.text.glyphs import draw_tokens, unpack
+from lexitok.text.drawing import draw_tokens, unpack
 from lexitok.text.hex_font import HexFont
 from lexitok.text.vocabulary import byte_vocabulary
 

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from first_occurrence import by_first_occurrence
 from flax import nnx
 
 from lexitok import config as C
-from lexitok.data.batch import Batch
-from lexitok.data.first_occurrence import by_first_occurrence
+from lexitok.data.batch import Batch, Tokens
 from lexitok.interfaces import make_interface
 from lexitok.interfaces.lexinvariant import row_choices, row_vectors
 from lexitok.models.build import evaluated
@@ -21,16 +21,16 @@ SEEDS = jnp.asarray([5, 6, 5], jnp.int32)
 
 def a_batch(symbols) -> Batch:
     shape = (B, S)
-    return Batch(
+    tokens = Tokens(
         symbols_BxS=jnp.asarray(symbols[:, :-1]),
         targets_BxS=jnp.asarray(symbols[:, 1:]),
         weights_BxS=jnp.ones(shape, jnp.float32),
         bytes_BxS=jnp.ones(shape, jnp.int32),
         segments_BxS=jnp.ones(shape, jnp.int32),
         positions_BxS=jnp.broadcast_to(jnp.arange(S, dtype=jnp.int32), shape),
-        seeds_B=SEEDS,
         units=None,
     )
+    return Batch(tokens, SEEDS)
 
 
 def text():
@@ -87,7 +87,9 @@ def test_scores_are_those_of_the_logits():
     logits, nll = logits_and_nll(model, batch)
     log_p = np.asarray(jax.nn.log_softmax(logits))
     np.testing.assert_allclose(
-        np.asarray(nll), -np.take_along_axis(log_p, np.asarray(batch.targets_BxS)[..., None], -1)[..., 0], atol=1e-5
+        np.asarray(nll),
+        -np.take_along_axis(log_p, np.asarray(batch.tokens.targets_BxS)[..., None], -1)[..., 0],
+        atol=1e-5,
     )
     assert np.abs(np.asarray(logits)).max() <= 5.0
 
@@ -107,7 +109,7 @@ def test_permuting_the_alphabet_permutes_predictions():
     for b in range(B):
         seen = np.unique(symbols[b])
         np.testing.assert_array_equal(p[b][:, seen], q[b][:, pi[seen]])
-    assert (np.asarray(batch.symbols_BxS) != np.asarray(renamed.symbols_BxS)).any()
+    assert (np.asarray(batch.tokens.symbols_BxS) != np.asarray(renamed.tokens.symbols_BxS)).any()
     assert np.abs(np.asarray(nll) - np.asarray(logits_and_nll(model, batch)[1])).max() > 1e-3  # other vectors
 
 
@@ -123,12 +125,11 @@ def test_a_learned_table_is_not_lexinvariant():
 def test_first_occurrence_numbers_by_prefixes_alone():
     """The number of a symbol must say nothing of what comes after it."""
     symbols = np.array([[5, 5, 2, 5, 9, 2, 0, 1]], np.int32)
-    batch = Batch(
-        *(jnp.asarray(symbols[:, :-1]), jnp.asarray(symbols[:, 1:])), *(None,) * 4, jnp.zeros(1, jnp.int32), None
-    )
+    tokens = Tokens(jnp.asarray(symbols[:, :-1]), jnp.asarray(symbols[:, 1:]), *(None,) * 5)
+    batch = Batch(tokens, jnp.zeros(1, jnp.int32))
     renamed, ranks = by_first_occurrence(batch, 10)
-    np.testing.assert_array_equal(np.asarray(renamed.symbols_BxS), [[0, 0, 1, 0, 2, 1, 3]])
-    np.testing.assert_array_equal(np.asarray(renamed.targets_BxS), [[0, 1, 0, 2, 1, 3, 4]])
+    np.testing.assert_array_equal(np.asarray(renamed.tokens.symbols_BxS), [[0, 0, 1, 0, 2, 1, 3]])
+    np.testing.assert_array_equal(np.asarray(renamed.tokens.targets_BxS), [[0, 1, 0, 2, 1, 3, 4]])
     assert sorted(ranks[0]) == list(range(10)) and ranks[0][[5, 2, 9, 0, 1]].tolist() == [0, 1, 2, 3, 4]
 
 

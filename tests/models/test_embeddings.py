@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from lexitok.models.embeddings import PRIMES, blt_ids, make_additions, ngram_hash
-from lexitok.models.lookback import Lookback
+from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.text.alphabet import APPENDED
 from lexitok.text.suffix_trie import suffix_trie
 
@@ -31,15 +31,15 @@ def make(adds: str, **changes):
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def call(addition, lookback: Lookback, what: str = "__call__"):
+def call(addition, preceding: PrecedingSymbols, what: str = "__call__"):
     """A method of an addition, compiled once for all that are alike."""
-    return getattr(addition, what)(lookback, *([jnp.float32] if what == "__call__" else []))
+    return getattr(addition, what)(preceding, *([jnp.float32] if what == "__call__" else []))
 
 
-def whole(text: list[int]) -> Lookback:
+def whole(text: list[int]) -> PrecedingSymbols:
     """The text as a row of a batch, in a row of fixed length."""
     symbols = jnp.array([text + [259] * (16 - len(text))], jnp.int32)
-    return Lookback.of_batch(symbols, jnp.arange(16, dtype=jnp.int32)[None])
+    return PrecedingSymbols.of_batch(symbols, jnp.arange(16, dtype=jnp.int32)[None])
 
 
 def hashes(ids: list[int], n: int, rows: int, prime: int = PRIMES[0]) -> list[int]:
@@ -60,8 +60,8 @@ def hashes(ids: list[int], n: int, rows: int, prime: int = PRIMES[0]) -> list[in
 )
 def test_hashes_of_blt(start, n, rows, golden):
     """Values of the published code for "hello world", so that its tables could be read here."""
-    lookback = whole([*start, *b"hello world"])
-    index = ngram_hash([blt_ids(lookback.back(j)) for j in reversed(range(n))], PRIMES[0], rows)
+    preceding = whole([*start, *b"hello world"])
+    index = ngram_hash([blt_ids(preceding.back(j)) for j in reversed(range(n))], PRIMES[0], rows)
     assert index[0, : len(golden)].tolist() == golden
 
 
@@ -124,17 +124,17 @@ def test_a_stream_adds_what_a_batch_adds(adds, text, cuts):
         new = text[at : at + size]
         idle = 16 - len(new)
         positions = jnp.array([[*range(at, at + len(new)), *[-1] * idle]], jnp.int32)
-        lookback = Lookback.of_stream(recent, jnp.array([new + [0] * idle], jnp.int32), positions)
-        got.append(np.asarray(call(addition, lookback))[0, : len(new)])
-        recent, at = lookback.keep(addition.reach), at + len(new)
+        preceding = PrecedingSymbols.of_stream(recent, jnp.array([new + [0] * idle], jnp.int32), positions)
+        got.append(np.asarray(call(addition, preceding))[0, : len(new)])
+        recent, at = preceding.keep(addition.reach), at + len(new)
     np.testing.assert_array_equal(np.concatenate(got), call(addition, whole(text))[0, : len(text)])
 
 
 @pytest.mark.parametrize("adds", ["ngram_hash", "suffix_token"])
 def test_trains_like_any_module(adds):
     """The trie is no parameter: gradients, optimizers and abstract trees must not meet its integers."""
-    addition, lookback = make(adds), whole([*b"abab \xc3\xa9"])
-    grads = jax.jit(jax.grad(lambda m: jnp.sum(m(lookback, jnp.bfloat16).astype(jnp.float32) ** 2)))(addition)
+    addition, preceding = make(adds), whole([*b"abab \xc3\xa9"])
+    grads = jax.jit(jax.grad(lambda m: jnp.sum(m(preceding, jnp.bfloat16).astype(jnp.float32) ** 2)))(addition)
     (grad,) = jax.tree.leaves(grads)
     assert grad.dtype == jnp.float32 and 0 < (np.abs(np.asarray(grad)).sum(1) > 0).sum() < len(grad)
     optimizer = optax.sgd(0.1)
@@ -143,7 +143,7 @@ def test_trains_like_any_module(adds):
     assert not np.array_equal(jax.tree.leaves(again)[0], jax.tree.leaves(addition)[0])
     assert jax.tree.structure(jax.eval_shape(lambda: make(adds))) == jax.tree.structure(addition)
     graph, state = nnx.split(addition)
-    np.testing.assert_array_equal(nnx.merge(graph, state)(lookback, jnp.float32), addition(lookback, jnp.float32))
+    np.testing.assert_array_equal(nnx.merge(graph, state)(preceding, jnp.float32), addition(preceding, jnp.float32))
 
 
 def test_size():

@@ -79,14 +79,14 @@ def two_rows(kind: str):
 
 def is_slot(kind: str, rows: Batch) -> np.ndarray:
     """Where the decoder reads a guide in place of the symbol (of row 0)."""
-    return (small(kind)[1].boundary == "end_symbol") & (np.asarray(rows.symbols_BxS[0]) >= 256)
+    return (small(kind)[1].boundary == "end_symbol") & (np.asarray(rows.tokens.symbols_BxS[0]) >= 256)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_causality_by_gradient(kind):
     """A prediction depends on no later byte, on no other document and on no other row; and it does see its own."""
     rows, _, _, reach = two_rows(kind)
-    segments, slots = np.asarray(rows.segments_BxS[0]), is_slot(kind, rows)
+    segments, slots = np.asarray(rows.tokens.segments_BxS[0]), is_slot(kind, rows)
     assert np.isfinite(reach).all()
     assert (reach[S] == 0).all(), "another row is seen"
     for t in np.flatnonzero(segments):
@@ -102,8 +102,8 @@ def test_causality_by_gradient(kind):
 def test_guides_carry_the_whole_past(kind):
     """The backbone does reach the bytes: the first bytes of a document move its last prediction."""
     rows, _, _, reach = two_rows(kind)
-    first = np.flatnonzero((rows.segments_BxS[0] == 1) & (rows.symbols_BxS[0] < 256))
-    assert (reach[first[:3], np.flatnonzero(rows.segments_BxS[0] == 1)[-1]] > 0).all()
+    first = np.flatnonzero((rows.tokens.segments_BxS[0] == 1) & (rows.tokens.symbols_BxS[0] < 256))
+    assert (reach[first[:3], np.flatnonzero(rows.tokens.segments_BxS[0] == 1)[-1]] > 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,7 +111,7 @@ def test_probabilities_sum_to_one_and_scores_are_theirs(kind):
     """Nats are those of a distribution over the whole alphabet."""
     rows, log_p, nll, _ = two_rows(kind)
     np.testing.assert_allclose(np.exp(log_p.astype(np.float64)).sum(-1), 1.0, atol=2e-6)
-    target = np.take_along_axis(log_p, np.asarray(rows.targets_BxS)[..., None], -1)[..., 0]
+    target = np.take_along_axis(log_p, np.asarray(rows.tokens.targets_BxS)[..., None], -1)[..., 0]
     np.testing.assert_allclose(nll, -target, atol=5e-5)
 
 
@@ -135,13 +135,13 @@ def test_no_byte_changes_what_comes_before_it(kind, data):
     rows = rows_of(kind, [first, second], [first, changed], [other, second], [second])
     log_p = measured(kind, rows)[0]
     whole, altered, beside, alone = (
-        [log_p[row, rows.segments_BxS[row] == n] for n in range(1, int(rows.segments_BxS[row].max()) + 1)]
+        [log_p[row, rows.tokens.segments_BxS[row] == n] for n in range(1, int(rows.tokens.segments_BxS[row].max()) + 1)]
         for row in range(B)
     )
     np.testing.assert_allclose(altered[0], whole[0], atol=2e-5, err_msg="the document behind is seen")
     np.testing.assert_allclose(beside[1], whole[1], atol=2e-5, err_msg="the document in front is seen")
     np.testing.assert_allclose(alone[0], whole[1], atol=2e-5, err_msg="packing shows")
-    symbols = [np.asarray(rows.symbols_BxS[row][rows.segments_BxS[row] == 2]) for row in (0, 1)]
+    symbols = [np.asarray(rows.tokens.symbols_BxS[row][rows.tokens.segments_BxS[row] == 2]) for row in (0, 1)]
     n = min(map(len, symbols))
     same = int(np.cumprod(symbols[0][:n] == symbols[1][:n]).sum())
     assert same > cut or small(kind)[1].boundary not in BYTES

@@ -18,9 +18,8 @@ from lexitok import config as C
 from lexitok.data.batch import Units
 from lexitok.models.routers import Boundaries, CosineRouter, DistilledRouter, EntropyRouter, StrideRouter
 from lexitok.models.routers.cosine import ratio_loss
-from lexitok.models.sight import Sight
-from lexitok.models.unpools import SmoothedUnpool
-from lexitok.ops.attention import Places
+from lexitok.models.unpools import SmoothedUnpool, UnitView
+from lexitok.ops.attention import Positions
 from lexitok.sharding import ROWS, make_mesh
 
 RNG = np.random.default_rng(0)
@@ -28,7 +27,7 @@ D = 6
 THRESHOLD = 0.25  # which some of the entropies and rises below equal
 
 
-def places(*rows: list[int]) -> Places:
+def positions(*rows: list[int]) -> Positions:
     """Rows of pieces of these lengths, padded to the longest row."""
     S = max(map(sum, rows))
     segments, positions = np.zeros((len(rows), S), np.int32), np.zeros((len(rows), S), np.int32)
@@ -37,10 +36,10 @@ def places(*rows: list[int]) -> Places:
         for number, n in enumerate(lengths, start=1):
             segments[row, at : at + n], positions[row, at : at + n] = number, np.arange(n)
             at += n
-    return Places(jnp.asarray(segments), jnp.asarray(positions))
+    return Positions(jnp.asarray(segments), jnp.asarray(positions))
 
 
-ROWS_OF = places([5, 4], [3, 2, 2], [9])
+ROWS_OF = positions([5, 4], [3, 2, 2], [9])
 H = jnp.asarray(RNG.normal(size=(3, 9, D)), jnp.float32)
 
 
@@ -63,7 +62,7 @@ def cosines(a, b):
     return (unit(np.asarray(a, np.float64)) * unit(np.asarray(b, np.float64))).sum(-1)
 
 
-def boundaries_of(router, where: Places = ROWS_OF, h: jax.Array = H, symbols=None) -> Boundaries:
+def boundaries_of(router, where: Positions = ROWS_OF, h: jax.Array = H, symbols=None) -> Boundaries:
     return jax.jit(lambda router, h: router(h, symbols, where))(router, h)
 
 
@@ -89,7 +88,7 @@ def test_a_fresh_cosine_router_compares_neighbours():
 def test_a_vector_like_its_neighbour_or_of_no_length_ends_nothing_and_has_a_gradient():
     """A cosine has no gradient at zero, and padding is often all zeros: nothing may become NaN."""
     router, h = cosine_router(), jnp.zeros((1, 4, D)).at[:, :2].set(1.0)
-    four = places([4])
+    four = positions([4])
     assert boundaries_of(router, four, h).ends_BxS[0, :2].tolist() == [True, False]
     grads = jax.grad(lambda r: r(h, None, four).chance_BxS.sum())(router)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(grads))
@@ -124,8 +123,8 @@ def test_predictions_teach_the_router_straight_through():
 
     def output(router, sure: bool):
         confidence = router(H, None, ROWS_OF).confidence_BxS if sure else None
-        sight = Sight(guide_BxS, guide_BxS, guide_BxS, confidence)
-        return unpool(H, H, guides, sight)[0]
+        view = UnitView(guide_BxS, guide_BxS, guide_BxS, confidence)
+        return unpool(H, H, guides, view)[0]
 
     np.testing.assert_allclose(output(router, True), output(router, False), rtol=1e-6)
     grads = jax.grad(lambda r: jnp.sum(weights * output(r, True)))(router)
@@ -140,7 +139,7 @@ def test_predictions_teach_the_router_straight_through():
 def test_the_ratio_loss_is_that_of_the_global_batch():
     """On eight devices the fractions are over all rows: the mean of losses of rows is something else."""
     router = turned(cosine_router(target=3.0, weight=1.0))
-    where = places(*([n] for n in (2, 9, 4, 1, 7, 3, 5, 8)))
+    where = positions(*([n] for n in (2, 9, 4, 1, 7, 3, 5, 8)))
     h = jnp.asarray(RNG.normal(size=(8, 9, D)), jnp.float32)
     run = jax.jit(lambda router, h, where: router.loss(router(h, None, where), where))
     alone = run(router, h, where)
@@ -186,7 +185,7 @@ def patch_lengths(entropies: list[float], threshold: float, rule: str, longest: 
 @pytest.mark.parametrize("longest", [2, 64])
 def test_entropy_patches_are_those_of_blt(rule, longest, rows, seed):
     """The first two starts are forced, the comparison is strict, and long patches are cut from their left."""
-    where = places(*rows, [9])  # nine positions wide
+    where = positions(*rows, [9])  # nine positions wide
     entropies = np.random.default_rng(seed).integers(0, 5, (4, 9)) / 4.0
     found = RULES[rule, longest](jnp.asarray(entropies, jnp.float32), where)
     for row, pieces in enumerate([*rows, [9]]):

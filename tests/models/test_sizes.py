@@ -9,10 +9,10 @@ from flax import nnx
 from ml_collections import FrozenConfigDict
 
 from lexitok import config as C
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
 from lexitok.models import TokenLM
 from lexitok.models.build import model_maker
-from lexitok.models.parameters import count_params
+from lexitok.models.counting import count_params
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DOLMA = 100_278  # tokens of OLMo 2's and OLMo 3's vocabulary

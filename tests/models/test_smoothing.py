@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from lexitok.models.smoothing import smoothed
+from lexitok.models.unpools import smoothed
 
 RNG = np.random.default_rng(0)
 B, W, D = 2, 9, 3

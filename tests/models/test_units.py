@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexitok.data.batch import Batch, pack_rows
-from lexitok.data.layout import Document, make_piece
+from lexitok.data.layout import SymbolStream, make_piece
 from lexitok.data.unit_streams import revealed_ends
 from lexitok.models.units import moved_since, units_from_ends
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 from lexitok.text.splitters import make_splitter
 
 S = 24
@@ -28,7 +28,7 @@ def by_layout(rows: list[list[list[bool]]]) -> tuple[Batch, np.ndarray]:
     for row, pieces in enumerate(rows):
         ends = np.array([end for piece in pieces for end in piece], bool)
         n = len(ends)
-        document = Document(
+        document = SymbolStream(
             symbols=np.arange(n, dtype=np.int32),
             nbytes=np.ones(n, np.int32),
             unit_ends=ends,
@@ -47,12 +47,12 @@ def by_layout(rows: list[list[list[bool]]]) -> tuple[Batch, np.ndarray]:
 
 @functools.partial(jax.jit, static_argnums=3)
 def by_model(ends_BxS, segments_BxS, positions_BxS, room: int):
-    return units_from_ends(ends_BxS, Places(segments_BxS, positions_BxS), room)
+    return units_from_ends(ends_BxS, Positions(segments_BxS, positions_BxS), room)
 
 
 @jax.jit
 def by_counting(guide_BxS, segments_BxS, positions_BxS):
-    return moved_since(guide_BxS, Places(segments_BxS, positions_BxS))
+    return moved_since(guide_BxS, Positions(segments_BxS, positions_BxS))
 
 
 @settings(max_examples=40)
@@ -60,10 +60,10 @@ def by_counting(guide_BxS, segments_BxS, positions_BxS):
 def test_units_are_those_of_the_data_pipeline(rows):
     """Boundary rule `revealed` has one meaning, whether a splitter or the model finds the ends."""
     batch, ends = by_layout(rows)
-    units, dropped = by_model(ends, batch.segments_BxS, batch.positions_BxS, S)
+    units, dropped = by_model(ends, batch.tokens.segments_BxS, batch.tokens.positions_BxS, S)
     assert dropped == 0
     for name in ("of_BxS", "guide_BxS", "segments_BxW", "positions_BxW"):
-        np.testing.assert_array_equal(getattr(units, name), getattr(batch.units, name), err_msg=name)
+        np.testing.assert_array_equal(getattr(units, name), getattr(batch.tokens.units, name), err_msg=name)
 
 
 @settings(max_examples=40)
@@ -71,17 +71,17 @@ def test_units_are_those_of_the_data_pipeline(rows):
 def test_ends_without_room_are_passed_over_and_counted(rows, room):
     """A row has units as far as there is room; what follows sees the newest of its own piece, and none of another."""
     batch, ends = by_layout(rows)
-    units, dropped = by_model(ends, batch.segments_BxS, batch.positions_BxS, room)
-    live = batch.segments_BxS > 0
-    assert dropped == (live & ends & (batch.units.of_BxS >= room)).sum()
-    np.testing.assert_array_equal(units.of_BxS, np.minimum(batch.units.of_BxS, room))
+    units, dropped = by_model(ends, batch.tokens.segments_BxS, batch.tokens.positions_BxS, room)
+    live = batch.tokens.segments_BxS > 0
+    assert dropped == (live & ends & (batch.tokens.units.of_BxS >= room)).sum()
+    np.testing.assert_array_equal(units.of_BxS, np.minimum(batch.tokens.units.of_BxS, room))
     for name in ("segments_BxW", "positions_BxW"):
-        np.testing.assert_array_equal(getattr(units, name), getattr(batch.units, name)[:, :room], err_msg=name)
+        np.testing.assert_array_equal(getattr(units, name), getattr(batch.tokens.units, name)[:, :room], err_msg=name)
     for row in range(2):
         newest = -1
         for t in np.flatnonzero(live[row]):
-            of = batch.units.of_BxS[row, t]
-            newest = -1 if batch.positions_BxS[row, t] == 0 else newest
+            of = batch.tokens.units.of_BxS[row, t]
+            newest = -1 if batch.tokens.positions_BxS[row, t] == 0 else newest
             newest = of if ends[row, t] and of < room else newest
             assert units.guide_BxS[row, t] == newest, (row, t)
 
@@ -91,20 +91,20 @@ def test_ends_without_room_are_passed_over_and_counted(rows, room):
 def test_moved_since_counts_from_where_the_guide_became_another(rows):
     """An offset is counted within a piece, from the position at which its guide is new."""
     batch, _ = by_layout(rows)
-    since = by_counting(batch.units.guide_BxS, batch.segments_BxS, batch.positions_BxS)
+    since = by_counting(batch.tokens.units.guide_BxS, batch.tokens.segments_BxS, batch.tokens.positions_BxS)
     for row in range(2):
         expected, before = 0, None
-        for t in np.flatnonzero(batch.segments_BxS[row]):
-            guide = batch.units.guide_BxS[row, t]
-            new = guide != before or batch.positions_BxS[row, t] == 0
+        for t in np.flatnonzero(batch.tokens.segments_BxS[row]):
+            guide = batch.tokens.units.guide_BxS[row, t]
+            new = guide != before or batch.tokens.positions_BxS[row, t] == 0
             expected, before = 0 if new else expected + 1, guide
             assert since[row, t] == expected, (row, t)
 
 
 def test_guides_of_the_next_piece_do_not_go_on_counting():
     """Two pieces without a guide look alike, and are two."""
-    places = Places(jnp.array([[1, 1, 2, 2]]), jnp.array([[0, 1, 0, 1]]))
-    assert moved_since(jnp.full((1, 4), -1), places).tolist() == [[0, 1, 0, 1]]
+    positions = Positions(jnp.array([[1, 1, 2, 2]]), jnp.array([[0, 1, 0, 1]]))
+    assert moved_since(jnp.full((1, 4), -1), positions).tolist() == [[0, 1, 0, 1]]
 
 
 @pytest.mark.parametrize(

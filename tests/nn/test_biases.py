@@ -9,7 +9,7 @@ from ml_collections import FrozenConfigDict
 
 from lexitok.config import transformer
 from lexitok.nn.transformer import Transformer
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 S = 6
 SIZES = {"D": 12, "L": 2, "H": 4, "K": 2, "N": 4, "F": 20}
@@ -25,9 +25,9 @@ def make(**changes) -> Transformer:
     )
 
 
-def row() -> tuple[jax.Array, Places]:
+def row() -> tuple[jax.Array, Positions]:
     x = jax.random.normal(jax.random.key(2), (2, S, SIZES["D"]))
-    return x, Places(jnp.ones((2, S), jnp.int32), jnp.tile(jnp.arange(S)[None], (2, 1)))
+    return x, Positions(jnp.ones((2, S), jnp.int32), jnp.tile(jnp.arange(S)[None], (2, 1)))
 
 
 def first(model: Transformer):
@@ -41,17 +41,17 @@ def names(model) -> set[str]:
 def test_biases_are_added_where_they_are_asked_for():
     """Queries, keys, values, the output and each map of the feed-forward: a few lines of numpy."""
     model = make(attention_bias="all", feed_forward_bias="learned", norm_bias="learned", pre_norms="layer")
-    block, (x, places) = first(model), row()
-    zero = Places(places.segments_BxS, jnp.zeros_like(places.positions_BxS))  # nothing is rotated
+    block, (x, positions) = first(model), row()
+    zero = Positions(positions.segments_BxS, jnp.zeros_like(positions.positions_BxS))  # nothing is rotated
     q, k, v = block.mixer.project(x, zero, "global")
     for found, w, bias in ((q, "wq", "q_bias"), (k, "wk", "k_bias"), (v, "wv", "v_bias")):
         expected = np.einsum("BSD,DHN->BSHN", x, getattr(block.mixer, w)[...])
         np.testing.assert_allclose(found, expected + np.asarray(getattr(block.mixer, bias).bias[...]), atol=1e-5)
-    out = block.mixer(x, places, "global")
+    out = block.mixer(x, positions, "global")
     without = first(model).mixer
     without.o_bias = None
     np.testing.assert_allclose(
-        out - without(x, places, "global"), jnp.broadcast_to(block.mixer.o_bias.bias, x.shape), atol=1e-5
+        out - without(x, positions, "global"), jnp.broadcast_to(block.mixer.o_bias.bias, x.shape), atol=1e-5
     )
     f = block.feed_forward
     gate = np.asarray(x @ f.gate[...]) + np.asarray(f.gate_bias.bias[...])
@@ -72,20 +72,20 @@ def test_qwen_has_no_bias_on_the_way_out():
 
 def test_parallel_sublayers_read_the_same():
     """GPT-NeoX's feed-forward does not see what its own layer's attention has found."""
-    model, (x, places) = make(residual="parallel"), row()
+    model, (x, positions) = make(residual="parallel"), row()
     block = first(model)
-    mixed = block.mixer(block.mixer_norm(x), places, "global")
+    mixed = block.mixer(block.mixer_norm(x), positions, "global")
     expected = x + mixed + block.feed_forward(block.feed_forward_norm(x))
-    np.testing.assert_allclose(block(x, places, "global"), expected, atol=1e-5)
+    np.testing.assert_allclose(block(x, positions, "global"), expected, atol=1e-5)
 
 
 def test_a_layer_without_rotary_positions_does_not_know_where_it_is():
     """Shifting positions against each other changes nothing there, and something in a rotated layer."""
-    x, places = row()
-    apart = Places(places.segments_BxS, places.positions_BxS * 3)
+    x, positions = row()
+    apart = Positions(positions.segments_BxS, positions.positions_BxS * 3)
     for kind, changes in (("unrotated", False), ("global", True)):
         model = make(layer_kinds=(kind,))
-        assert (np.abs(model(x, apart) - model(x, places)).max() > 1e-3) == changes
+        assert (np.abs(model(x, apart) - model(x, positions)).max() > 1e-3) == changes
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_a_layer_without_rotary_positions_does_not_know_where_it_is():
 )
 def test_extend_equals_call(changes):
     """Decoding through the cache knows of all of it."""
-    model, (x, places) = make(**changes), row()
+    model, (x, positions) = make(**changes), row()
     cache, outs = model.empty(2, S, 2, None, jnp.float32), []
     for start in range(0, S, 2):
-        part = jax.tree.map(lambda a, start=start: a[:, start : start + 2], places)
+        part = jax.tree.map(lambda a, start=start: a[:, start : start + 2], positions)
         out, cache = model.extend(x[:, start : start + 2], part, cache)
         outs.append(out)
-    np.testing.assert_allclose(jnp.concatenate(outs, 1), model(x, places), atol=2e-5)
+    np.testing.assert_allclose(jnp.concatenate(outs, 1), model(x, positions), atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["attention_bias", "feed_forward_bias", "norm_bias", "residual"])

@@ -13,7 +13,7 @@ from ml_collections import FrozenConfigDict
 
 from lexitok.nn.mamba2 import Mamba2
 from lexitok.nn.mlstm import MLSTM
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 LAYERS = {"mamba2": Mamba2, "mlstm": MLSTM}
 SMALL = {
@@ -31,7 +31,7 @@ SMALL = {
     },
 }
 B, S = 2, 15
-call = jax.jit(lambda layer, x, places: layer(x, places))
+call = jax.jit(lambda layer, x, at: layer(x, at))
 extend = jax.jit(lambda layer, x, live, state: layer.extend(x, live, state))
 
 
@@ -44,9 +44,9 @@ def positions(seed: int = 0, rows: int = B, length: int = S) -> jax.Array:
     return jax.random.normal(jax.random.key(seed), (rows, length, 8))
 
 
-def places(segments) -> Places:
+def positions_of(segments) -> Positions:
     segments = jnp.asarray(segments, jnp.int32)
-    return Places(segments, jnp.zeros_like(segments))
+    return Positions(segments, jnp.zeros_like(segments))
 
 
 def vectors(layer) -> dict[str, np.ndarray]:
@@ -116,7 +116,7 @@ def mlstm_by_step(layer, x_SxD):
 def test_layer_is_the_published_recurrence(name, by_step):
     """Chunks, packing and the missing running maximum leave the published step as it is."""
     layer, x = make(name), positions()
-    actual = call(layer, x, places(np.zeros((B, S))))
+    actual = call(layer, x, positions_of(np.zeros((B, S))))
     expected = np.stack([by_step(layer, np.asarray(row, np.float64)) for row in x])
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
@@ -145,11 +145,11 @@ def test_packed_equals_alone(name, lengths):
     """A segment is computed as if it had the row for itself, also where it is shorter than the convolution."""
     layer, x = make(name), positions(1, 1, 24)
     ids = np.repeat(np.arange(len(lengths)) % 2, lengths)  # ids come again, as those of padding do
-    packed = call(layer, x, places(np.pad(ids, (0, 24 - len(ids)), constant_values=7)[None]))
+    packed = call(layer, x, positions_of(np.pad(ids, (0, 24 - len(ids)), constant_values=7)[None]))
     start = 0
     for length in lengths:
         alone = jnp.zeros((1, 24, 8)).at[:, :length].set(x[:, start : start + length])
-        expected = call(layer, alone, places(np.zeros((1, 24))))[:, :length]
+        expected = call(layer, alone, positions_of(np.zeros((1, 24))))[:, :length]
         np.testing.assert_allclose(packed[:, start : start + length], expected, rtol=1e-4, atol=1e-5)
         start += length
 
@@ -160,7 +160,7 @@ def test_packed_equals_alone(name, lengths):
 def test_extend_equals_call_for_any_cuts(name, cuts):
     """Rows read at different speeds, with steps in which one of them rests, give what reading them at once gives."""
     layer, x, width = make(name), positions(2), 5
-    full = np.asarray(call(layer, x, places(np.zeros((B, S)))))
+    full = np.asarray(call(layer, x, positions_of(np.zeros((B, S)))))
     state, read = layer.empty(layer.c, B, jnp.float32), [0, 0]
     for step in [*cuts, (5, 5), (5, 5), (5, 5)]:
         live = [min(n, S - at) for n, at in zip(step, read, strict=True)]
@@ -183,7 +183,7 @@ def test_extend_equals_call_for_any_cuts(name, cuts):
 def test_causality_by_gradient(name):
     """An output depends on its own and earlier positions of its segment, and on nothing else."""
     layer, x = make(name), positions()
-    at = places([[1] * 6 + [2] * 9, [1] * 15])
+    at = positions_of([[1] * 6 + [2] * 9, [1] * 15])
     jacobian = jax.jit(jax.jacrev(lambda x: layer(x, at)[0].sum(-1)))(x)  # [S, B, S, D]
     reach = np.abs(np.asarray(jacobian)).sum(-1)
     assert (reach[:, 1] == 0).all()
@@ -196,7 +196,7 @@ def test_causality_by_gradient(name):
 def test_every_parameter_is_trained(name):
     """No parameter is without effect, and extreme activations give finite gradients."""
     layer, x = make(name), positions()
-    grad = jax.jit(jax.grad(lambda layer, x: jnp.square(layer(x, places(np.zeros((B, S))))).sum()))
+    grad = jax.jit(jax.grad(lambda layer, x: jnp.square(layer(x, positions_of(np.zeros((B, S))))).sum()))
     for size in (1.0, 1e3):
         for leaf in jax.tree.leaves(nnx.state(grad(layer, size * x))):
             assert np.isfinite(leaf).all()
@@ -209,7 +209,7 @@ def test_mlstm_holds_what_open_gates_let_in():
         FrozenConfigDict({**SMALL["mlstm"], "input_gate_bias": 1e3, "forget_gate_bias": (1e3, 1e3)}), rngs=nnx.Rngs(0)
     )
     x = positions(3, 1, 600)
-    y, expected = call(layer, x, places(np.zeros((1, 600)))), mlstm_by_step(layer, np.asarray(x[0], np.float64))
+    y, expected = call(layer, x, positions_of(np.zeros((1, 600)))), mlstm_by_step(layer, np.asarray(x[0], np.float64))
     np.testing.assert_allclose(y[0], expected, rtol=2e-3, atol=2e-3)
 
 
@@ -220,7 +220,7 @@ def test_bfloat16_stays_near_float32(name):
     state = layer.empty(layer.c, B, jnp.bfloat16)
     y, state = extend(layer, x.astype(jnp.bfloat16), jnp.ones((B, S), bool), state)
     assert y.dtype == jnp.bfloat16 and state["memory"].dtype == jnp.float32
-    np.testing.assert_allclose(y.astype(jnp.float32), call(layer, x, places(np.zeros((B, S)))), atol=0.1)
+    np.testing.assert_allclose(y.astype(jnp.float32), call(layer, x, positions_of(np.zeros((B, S)))), atol=0.1)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lexitok.ops.attention import Places, attention, chunked
+from lexitok.ops.attention import Positions, attention, chunked
 
 S = 75
 
 
-def packed_places(seed: int) -> Places:
+def packed_positions(seed: int) -> Positions:
     """Two rows of segments of random lengths, with padding at the end."""
     rng = np.random.default_rng(seed)
     segments, positions = np.zeros((2, S), np.int32), np.zeros((2, S), np.int32)
@@ -22,7 +22,7 @@ def packed_places(seed: int) -> Places:
             segments[row, at:stop] = number
             positions[row, at:stop] = np.arange(stop - at)
             at = stop
-    return Places(jnp.asarray(segments), jnp.asarray(positions))
+    return Positions(jnp.asarray(segments), jnp.asarray(positions))
 
 
 def inputs(seed: int, H: int = 4, K: int = 2, N: int = 8):
@@ -44,11 +44,13 @@ def inputs(seed: int, H: int = 4, K: int = 2, N: int = 8):
 def test_implementation_equals_reference(name, scope, window, monkeypatch):
     """Cutting rows into blocks is a way to compute, not a change of the mask: outputs and gradients agree."""
     monkeypatch.setattr(chunked, "CHUNK", 16)
-    places = packed_places(window)
+    positions = packed_positions(window)
 
     def run(implementation, *qkv):
-        out = attention(*qkv, places, scope=scope, window=window, scale=0.3, softcap=5.0, implementation=implementation)
-        return jnp.where(places.segments_BxS[:, :, None, None] > 0, out, 0.0)
+        out = attention(
+            *qkv, positions, scope=scope, window=window, scale=0.3, softcap=5.0, implementation=implementation
+        )
+        return jnp.where(positions.segments_BxS[:, :, None, None] > 0, out, 0.0)
 
     qkv = inputs(0)
     expected, pull_expected = jax.vjp(lambda *x: run("reference", *x), *qkv)
@@ -60,11 +62,11 @@ def test_implementation_equals_reference(name, scope, window, monkeypatch):
 
 def test_reference_equals_a_loop():
     """The definition itself is checked against a query-by-query computation in NumPy."""
-    places, window, scale = packed_places(3), 9, 0.4
+    positions, window, scale = packed_positions(3), 9, 0.4
     q, k, v = inputs(1)
-    out = attention(q, k, v, places, window=window, scale=scale, implementation="reference")
+    out = attention(q, k, v, positions, window=window, scale=scale, implementation="reference")
     q, k, v, out = (np.asarray(x, np.float64) for x in (q, k, v, out))
-    segments, positions = np.asarray(places.segments_BxS), np.asarray(places.positions_BxS)
+    segments, positions = np.asarray(positions.segments_BxS), np.asarray(positions.positions_BxS)
     for row in range(2):
         for t in np.flatnonzero(segments[row]):
             near = [
@@ -81,13 +83,13 @@ def test_reference_equals_a_loop():
 
 def test_a_named_implementation_that_cannot_run_raises():
     """A measurement of one implementation must never be made with another."""
-    places = packed_places(0)
+    positions = packed_positions(0)
     with pytest.raises(NotImplementedError, match="window"):
-        attention(*inputs(0), places, scale=1.0, implementation="blocked")
+        attention(*inputs(0), positions, scale=1.0, implementation="blocked")
     with pytest.raises(NotImplementedError, match="bfloat16"):
-        attention(*inputs(0), places, scale=1.0, implementation="cudnn")
+        attention(*inputs(0), positions, scale=1.0, implementation="cudnn")
     with pytest.raises(ValueError, match="reference, blocked"):
-        attention(*inputs(0), places, scale=1.0, implementation="fast")
+        attention(*inputs(0), positions, scale=1.0, implementation="fast")
 
 
 def test_long_rows_hold_no_square_of_scores():
@@ -97,7 +99,7 @@ def test_long_rows_hold_no_square_of_scores():
     at = jax.ShapeDtypeStruct((1, S), jnp.int32)
 
     def loss(q, k, v, segments, positions):
-        return attention(q, k, v, Places(segments, positions), scale=1.0).sum()
+        return attention(q, k, v, Positions(segments, positions), scale=1.0).sum()
 
     compiled = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*qkv, at, at).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < S * S * heads * 4

@@ -34,12 +34,12 @@ def test_many_tokens():
     rng = np.random.default_rng(0)
     tokens = tuple({rng.bytes(n) for n in (1, 2, 2, 2, 3, 3) for _ in range(500)})
     trie = suffix_trie(tokens)
-    assert trie.longest == 3 and trie.slots.dtype == np.int32
+    assert trie.longest == 3 and trie.cells.dtype == np.int32
     assert all(trie.find(b"\x07" + token, 1 + len(token)) == search(tokens, b"\x07" + token) for token in tokens[::25])
-    taken = trie.slots[:, 1] >= 0
+    taken = trie.cells[:, 1] >= 0
     assert taken.sum() == len({token[i:] for token in tokens for i in range(len(token))})
-    assert len(trie.slots) < 1.2 * taken.sum() + 600  # compact
-    assert (trie.slots[:, 0] + 255 < len(trie.slots)).all()  # any base + byte is a slot
+    assert len(trie.cells) < 1.2 * taken.sum() + 600  # compact
+    assert (trie.cells[:, 0] + 255 < len(trie.cells)).all()  # any base + byte is a cell
 
 
 def test_nothing_to_look_for():

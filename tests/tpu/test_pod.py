@@ -5,7 +5,7 @@ import math
 import jax
 import pytest
 
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
 from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
 from lexitok.training.setup import make_setup
 from lexitok.training.state import TrainState

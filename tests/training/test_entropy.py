@@ -7,17 +7,17 @@ from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 from samples import CONFIGS, TEXT, small, small_config
 
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
 from lexitok.data.sources import open_source
 from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.checkpoint_reading import read_checkpoint
 from lexitok.training import entropy
-from lexitok.training.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.state import TrainState
-from lexitok.trees import names, to_dicts
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,12 @@ def bytes_per_unit(router: EntropyRouter, c: ConfigDict) -> float:
 
     @jax.jit
     def run(router, batch):
-        return router(None, batch.symbols_BxS, Places(batch.segments_BxS, batch.positions_BxS)).ends_BxS
+        return router(
+            None, batch.tokens.symbols_BxS, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
+        ).ends_BxS
 
     for batch, _ in eval_batches(documents, small("blt")[1], rows=8, symbols=128, units=96, overlap=0.0):
-        live = batch.segments_BxS > 0
+        live = batch.tokens.segments_BxS > 0
         positions, units = positions + live.sum(), units + (np.asarray(run(router, batch)) & live).sum()
     return positions / units
 

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 from samples import FAMILY, Pairs, small_config
 
 from lexitok import config as C
-from lexitok.data.batch import Batch, Units
+from lexitok.data.batch import Batch, Tokens, Units
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.models.build import model_for, model_maker
-from lexitok.ops.attention import IMPLEMENTATIONS, Places, attention
+from lexitok.ops.attention import IMPLEMENTATIONS, Positions, attention
 from lexitok.sharding import make_mesh
 from lexitok.training.flops import forward_flops, training_flops
 from lexitok.training.products import FlopsError, count
@@ -30,7 +30,7 @@ def abstract_batch(B: int, S: int, units: int) -> Batch:
 
     s = array(S)
     of_units = Units(s, s, array(units), array(units)) if units else None
-    return Batch(s, s, array(S, dtype=jnp.float32), s, s, s, array(), of_units)
+    return Batch(Tokens(s, s, array(S, dtype=jnp.float32), s, s, s, of_units), array())
 
 
 def abstract_model(c: ConfigDict):
@@ -129,7 +129,9 @@ def test_a_model_that_is_asked_and_not_trained_is_counted_once():
     model = jax.eval_shape(model_for(c, make_encoder(c.text, None)), nnx.Rngs(0))
     batch = abstract_batch(2, 128, 64)
     asked = forward_flops(
-        lambda router, batch: router.entropies(batch.symbols_BxS, Places(batch.segments_BxS, batch.positions_BxS)),
+        lambda router, batch: router.entropies(
+            batch.tokens.symbols_BxS, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
+        ),
         model.stage.router,
         batch,
     )
@@ -221,7 +223,7 @@ def test_attention_is_counted_by_what_is_seen(implementation):
     at = jax.ShapeDtypeStruct((B, S), jnp.int32)
 
     def op(q, k, v, at, **settings):
-        return attention(q, k, v, Places(at, at), scale=1.0, implementation=implementation, **settings)
+        return attention(q, k, v, Positions(at, at), scale=1.0, implementation=implementation, **settings)
 
     def count(**settings):
         return forward_flops(lambda *x: jax.checkpoint(lambda *x: op(*x, **settings))(*x), q, kv, kv, at)
@@ -238,7 +240,7 @@ def test_attention_under_vmap_is_counted_for_every_copy():
     q, at = jax.ShapeDtypeStruct((3, 2, 16, 4, 8), jnp.float32), jax.ShapeDtypeStruct((2, 16), jnp.int32)
 
     def op(q, at):
-        return jax.vmap(lambda q: attention(q, q, q, Places(at, at), scale=1.0))(q)
+        return jax.vmap(lambda q: attention(q, q, q, Positions(at, at), scale=1.0))(q)
 
     assert forward_flops(op, q, at) == 3 * 4 * 2 * 16 * 4 * 8 * 8
 

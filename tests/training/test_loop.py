@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexitok.config_files import load_config, override
+from lexitok.config.files import load_config, override
 from lexitok.evals import read_documents
+from lexitok.runs.metrics import read_metrics
 from lexitok.training.loop import train
-from lexitok.training.metrics import NonFiniteError, read_metrics
+from lexitok.training.metrics import NonFiniteError
 
 SMALL = [
     "model.stage.backbone.D=16",
@@ -47,7 +48,7 @@ TIMES = ("seconds", "speed/", "eval/bytes_per_second")
 DRIVER = """
 import sys, jax
 jax.config.update("jax_disable_most_optimizations", True)
-from lexitok.config_files import load_config
+from lexitok.config.files import load_config
 from lexitok.training.loop import train
 train(load_config("configs/quickstart.py:hat", sys.argv[2:]), sys.argv[1])
 """

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lexitok.training.metrics import FiniteGuard, Late, MetricsError, MetricWriter, NonFiniteError, read_metrics
+from lexitok.runs.metrics import MetricsError, MetricWriter, read_metrics
+from lexitok.training.metrics import FiniteGuard, Late, NonFiniteError
 from lexitok.training.progress import Progress
 
 

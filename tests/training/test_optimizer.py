@@ -9,6 +9,7 @@ from flax import nnx
 from optax.contrib import MuonDimensionNumbers
 
 from lexitok.config import default_config
+from lexitok.parameter_names import from_dicts, names, to_dicts
 from lexitok.training.optimizer import (
     OPTIMIZERS,
     OptimizerError,
@@ -18,7 +19,6 @@ from lexitok.training.optimizer import (
     make_optimizer,
     matrix_axes,
 )
-from lexitok.trees import from_dicts, names, to_dicts
 
 
 class Layer(nnx.Module):

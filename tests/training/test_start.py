@@ -6,12 +6,12 @@ import pytest
 from ml_collections import ConfigDict
 from samples import TEXT, small_config
 
-from lexitok.training.checkpoint_reading import read_checkpoint
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.checkpoint_reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.optimizer import OptimizerError
 from lexitok.training.setup import make_setup
-from lexitok.trees import names, to_dicts
 
 
 @pytest.fixture(scope="module")

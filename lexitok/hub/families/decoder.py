@@ -10,8 +10,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from lexitok.config import token_lm
-from lexitok.hub.keys import Keys
-from lexitok.hub.layouts import Layout
+from lexitok.hub.axis_layouts import Layout
+from lexitok.hub.config_json import Keys
 from lexitok.hub.places import Place
 from lexitok.hub.rotary import Rotary, read_rotary, rotary_keys
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
 from lexitok.hub.places import Place
 
 

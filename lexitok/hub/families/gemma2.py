@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.families.decoder import (
     GEMMA_NORMS,
     activation_name,
@@ -18,7 +19,6 @@ from lexitok.hub.families.family import Family
 from lexitok.hub.families.mistral import only_plain_rotary
 from lexitok.hub.families.qwen2 import KINDS
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
 from lexitok.hub.rotary import Rotary
 
 _LAYERS_27B = 46

@@ -5,12 +5,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
 from lexitok.hub.families.decoder import GEMMA_NORMS, decoder_places
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.gemma2 import gemma_gguf_keys, gemma_keys, read_gemma
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
 from lexitok.hub.rotary import Rotary, mapping, rotary_of
 
 _GLOBAL, _LOCAL = 1_000_000.0, 10_000.0  # rotary bases

@@ -8,12 +8,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from lexitok.config import token_lm
+from lexitok.hub.axis_layouts import Layout
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
 from lexitok.hub.families.decoder import ACTIVATIONS, activation_name
 from lexitok.hub.families.family import Family
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
-from lexitok.hub.layouts import Layout
 from lexitok.hub.places import Place
 from lexitok.hub.rotary import Rotary, mapping, rotary_of, scaling_of
 

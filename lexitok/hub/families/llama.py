@@ -4,11 +4,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
 from lexitok.hub.families.decoder import LLAMA_NORMS, activation_name, decoder_keys, decoder_places, read_decoder
 from lexitok.hub.families.family import Family
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
 
 
 def read_biases(keys: Keys, c: ConfigDict) -> None:

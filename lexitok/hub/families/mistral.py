@@ -4,6 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.errors import HubError
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
@@ -15,7 +16,6 @@ from lexitok.hub.families.decoder import (
 )
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import llama_keys
-from lexitok.hub.keys import Keys
 
 
 def only_plain_rotary(keys: Keys, c: ConfigDict) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
     activation_name,
@@ -16,7 +17,6 @@ from lexitok.hub.families.decoder import (
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import llama_keys
 from lexitok.hub.families.mistral import only_plain_rotary
-from lexitok.hub.keys import Keys
 
 KINDS = {"full_attention": "global", "sliding_attention": "local"}
 

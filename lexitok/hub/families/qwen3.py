@@ -4,11 +4,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.families.decoder import LLAMA_NORMS, activation_name, decoder_keys, decoder_places, read_decoder
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import llama_keys
 from lexitok.hub.families.qwen2 import read_windows, window_keys
-from lexitok.hub.keys import Keys
 
 
 def _read(keys: Keys) -> ConfigDict:

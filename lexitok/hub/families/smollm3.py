@@ -4,6 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from lexitok.hub.config_json import Keys
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
     activation_name,
@@ -16,7 +17,6 @@ from lexitok.hub.families.decoder import (
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import bias_keys, llama_keys, read_biases
 from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.keys import Keys
 
 _INTERVAL = 4  # every fourth layer knows no positions where the file does not say which
 

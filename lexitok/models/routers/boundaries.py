@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from lexitok.nn.cache import NOWHERE
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 
 @jax.tree_util.register_dataclass
@@ -39,8 +39,8 @@ def before(x_BxSxN: Float[Array, "B S N"], first_Bx1xN: Float[Array, "B 1 N"] | 
     return jnp.concatenate([first_Bx1xN, x_BxSxN[:, :-1]], axis=1)
 
 
-def last_live(x_BxTxN: Array, places: Places, held_Bx1xN: Array) -> Array:
+def last_live(x_BxTxN: Array, positions: Positions, held_Bx1xN: Array) -> Array:
     """The last of each row's new positions that stands for something, `[B, 1, N]`; what is held where none does."""
-    count = (places.segments_BxS != NOWHERE).sum(axis=1, dtype=jnp.int32)
+    count = (positions.segments_BxS != NOWHERE).sum(axis=1, dtype=jnp.int32)
     last = jnp.take_along_axis(x_BxTxN, jnp.maximum(count - 1, 0)[:, None, None], axis=1)
     return jnp.where((count > 0)[:, None, None], last, held_Bx1xN)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.models.routers.boundaries import Boundaries, before, last_live
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 _TINY = 1e-12  # length under which a vector has no direction
 
@@ -28,16 +28,16 @@ class CosineRouter(nnx.Module):
         self.queries = nnx.Param(jnp.eye(D, dtype=jnp.float32))
         self.keys = nnx.Param(jnp.eye(D, dtype=jnp.float32))
 
-    def __call__(self, h_BxSxD: Float[Array, "B S D"], symbols_BxS: Any, places: Places) -> Boundaries:
+    def __call__(self, h_BxSxD: Float[Array, "B S D"], symbols_BxS: Any, positions: Positions) -> Boundaries:
         """Where units end in packed rows."""
         del symbols_BxS
         h = h_BxSxD.astype(jnp.float32)
-        return self._decide(before(h), h, places)
+        return self._decide(before(h), h, positions)
 
-    def _decide(self, before_BxSxD: Array, h_BxSxD: Array, places: Places) -> Boundaries:
+    def _decide(self, before_BxSxD: Array, h_BxSxD: Array, positions: Positions) -> Boundaries:
         cosine = jnp.sum(_unit(before_BxSxD @ self.queries[...]) * _unit(h_BxSxD @ self.keys[...]), axis=-1)
         chance = jnp.clip((1.0 - cosine) / 2.0, 0.0, 1.0)
-        chance = jnp.where(places.positions_BxS == 0, 1.0, chance)
+        chance = jnp.where(positions.positions_BxS == 0, 1.0, chance)
         return Boundaries(chance > 0.5, chance)
 
     def empty(self, rows: int, positions: int, new: int, dtype: DTypeLike) -> Array:
@@ -46,16 +46,16 @@ class CosineRouter(nnx.Module):
         return jnp.zeros((rows, 1, self.keys.shape[0]), jnp.float32)
 
     def extend(
-        self, state: Array, h_BxTxD: Float[Array, "B T D"], symbols_BxT: Any, places: Places
+        self, state: Array, h_BxTxD: Float[Array, "B T D"], symbols_BxT: Any, positions: Positions
     ) -> tuple[Array, Boundaries]:
         """As a call, on new positions behind those that were read."""
         del symbols_BxT
         h = h_BxTxD.astype(jnp.float32)
-        return last_live(h, places, state), self._decide(before(h, state), h, places)
+        return last_live(h, positions, state), self._decide(before(h, state), h, positions)
 
-    def loss(self, boundaries: Boundaries, places: Places) -> Float[Array, ""]:
+    def loss(self, boundaries: Boundaries, positions: Positions) -> Float[Array, ""]:
         """The ratio loss over all rows of the batch, on all devices."""
-        live = (places.segments_BxS > 0).astype(jnp.float32)
+        live = (positions.segments_BxS > 0).astype(jnp.float32)
         total = jnp.maximum(jnp.sum(live), 1.0)
         fraction = jnp.sum(live * boundaries.ends_BxS.astype(jnp.float32)) / total
         chance = jnp.sum(live * boundaries.chance_BxS) / total

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Units
 from lexitok.models.routers.cosine import _unit
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 _SURE = 1e-3  # probabilities keep this distance from 0 and 1
 
@@ -33,14 +33,14 @@ class DistilledRouter(nnx.Module):
         return jnp.clip((1.0 - cosine) / 2.0, _SURE, 1.0 - _SURE)
 
     def loss(
-        self, h_BxSxD: Float[Array, "B S D"], units: Units, places: Places
+        self, h_BxSxD: Float[Array, "B S D"], units: Units, positions: Positions
     ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
         """Cross-entropy to the ends that the text came with, the mean over positions that are not the last of a piece.
 
         Returns:
           The loss times its weight; and sums: `router_right` and `router_seen`, of positions.
         """
-        chance, ends, seen = self.chances(h_BxSxD), ends_of(units), _has_next(places)
+        chance, ends, seen = self.chances(h_BxSxD), ends_of(units), _has_next(positions)
         nats = -jnp.where(ends, jnp.log(chance), jnp.log1p(-chance))
         count = jnp.sum(seen, dtype=jnp.float32)
         mean = jnp.sum(jnp.where(seen, nats, 0.0)) / jnp.maximum(count, 1.0)
@@ -53,6 +53,6 @@ def ends_of(units: Units) -> Bool[Array, "B S"]:
     return units.guide_BxS == units.of_BxS
 
 
-def _has_next(places: Places) -> Bool[Array, "B S"]:
-    following = jnp.roll(places.segments_BxS, -1, axis=1).at[:, -1].set(0)
-    return (places.segments_BxS > 0) & (following == places.segments_BxS) & (places.positions_BxS > 0)
+def _has_next(positions: Positions) -> Bool[Array, "B S"]:
+    following = jnp.roll(positions.segments_BxS, -1, axis=1).at[:, -1].set(0)
+    return (positions.segments_BxS > 0) & (following == positions.segments_BxS) & (positions.positions_BxS > 0)

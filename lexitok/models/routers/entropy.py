@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from lexitok.models.routers.boundaries import Boundaries, before, last_live
 from lexitok.models.token_lm import TokenLM
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 RULES = ("global", "relative")
 
@@ -33,36 +33,36 @@ class EntropyRouter(nnx.Module):
         self.frozen_lm = TokenLM(c.lm, c.symbols, dtype=jnp.float32, rngs=rngs)
         self.frozen_threshold = nnx.Param(jnp.asarray(1.0, jnp.float32))
 
-    def entropies(self, symbols_BxS: Int[Array, "B S"], places: Places) -> Float[Array, "B S"]:
+    def entropies(self, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Float[Array, "B S"]:
         """Entropy of the prediction behind each position, nats."""
         lm = jax.lax.stop_gradient(self.frozen_lm)
-        return _entropy(lm, lm.backbone(_embed(lm, symbols_BxS), places))
+        return _entropy(lm, lm.backbone(_embed(lm, symbols_BxS), positions))
 
-    def measure(self, symbols_BxS: Int[Array, "B S"], places: Places) -> Float[Array, "B S"]:
+    def measure(self, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Float[Array, "B S"]:
         """What the rule compares with the threshold: the entropy, or its rise from the position before; nats."""
-        entropy = self.entropies(symbols_BxS, places)
+        entropy = self.entropies(symbols_BxS, positions)
         return entropy if self.c.rule == "global" else entropy - before(entropy[..., None])[..., 0]
 
-    def __call__(self, h_BxSxD: Any, symbols_BxS: Int[Array, "B S"], places: Places) -> Boundaries:
+    def __call__(self, h_BxSxD: Any, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Boundaries:
         """Where units end in packed rows."""
         del h_BxSxD
-        entropy = self.entropies(symbols_BxS, places)
-        ends = self._decide(before(entropy[..., None])[..., 0], entropy, places)
-        return Boundaries(ends | self._overdue(ends, jnp.full(len(ends), -1, jnp.int32), places))
+        entropy = self.entropies(symbols_BxS, positions)
+        ends = self._decide(before(entropy[..., None])[..., 0], entropy, positions)
+        return Boundaries(ends | self._overdue(ends, jnp.full(len(ends), -1, jnp.int32), positions))
 
-    def _decide(self, before_BxS: Array, entropy_BxS: Array, places: Places) -> Array:
+    def _decide(self, before_BxS: Array, entropy_BxS: Array, positions: Positions) -> Array:
         threshold = jax.lax.stop_gradient(self.frozen_threshold[...])
         if self.c.rule == "global":
-            return (entropy_BxS > threshold) | (places.positions_BxS == 0)
-        return (entropy_BxS - before_BxS > threshold) | (places.positions_BxS <= 1)
+            return (entropy_BxS > threshold) | (positions.positions_BxS == 0)
+        return (entropy_BxS - before_BxS > threshold) | (positions.positions_BxS <= 1)
 
-    def _overdue(self, ends_BxS: Array, last_B: Array, places: Places) -> Array:
+    def _overdue(self, ends_BxS: Array, last_B: Array, positions: Positions) -> Array:
         """Positions a multiple of `longest` after the last one at which the rule had a unit end."""
-        at = jnp.where(ends_BxS, places.positions_BxS, -1)
+        at = jnp.where(ends_BxS, positions.positions_BxS, -1)
         index = jnp.broadcast_to(jnp.arange(at.shape[1], dtype=jnp.int32)[None], at.shape)
         newest = jax.lax.cummax(jnp.where(ends_BxS, index, -1), axis=1)
         last = jnp.where(newest < 0, last_B[:, None], jnp.take_along_axis(at, jnp.maximum(newest, 0), axis=1))
-        return (places.positions_BxS - last) % self.c.longest == 0
+        return (positions.positions_BxS - last) % self.c.longest == 0
 
     def empty(self, rows: int, positions: int, new: int, dtype: DTypeLike) -> Any:
         """The state of rows that have read nothing: the model's cache, the last entropy, the last end by rule."""
@@ -71,22 +71,22 @@ class EntropyRouter(nnx.Module):
         return cache, jnp.zeros((rows, 1, 1), jnp.float32), jnp.full((rows, 1, 1), -1, jnp.int32)
 
     def extend(
-        self, state: Any, h_BxTxD: Any, symbols_BxT: Int[Array, "B T"], places: Places
+        self, state: Any, h_BxTxD: Any, symbols_BxT: Int[Array, "B T"], positions: Positions
     ) -> tuple[Any, Boundaries]:
         """As a call, on new positions behind those that were read."""
         del h_BxTxD
         (cache, held, last), lm = state, self.frozen_lm
-        hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), places, cache)
+        hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), positions, cache)
         entropy = _entropy(lm, hidden)
-        ends = self._decide(before(entropy[..., None], held)[..., 0], entropy, places)
-        boundaries = Boundaries(ends | self._overdue(ends, last[:, 0, 0], places))
-        newest = jnp.max(jnp.where(ends & (places.segments_BxS >= 0), places.positions_BxS, -1), axis=1)
+        ends = self._decide(before(entropy[..., None], held)[..., 0], entropy, positions)
+        boundaries = Boundaries(ends | self._overdue(ends, last[:, 0, 0], positions))
+        newest = jnp.max(jnp.where(ends & (positions.segments_BxS >= 0), positions.positions_BxS, -1), axis=1)
         last = jnp.maximum(last, newest[:, None, None])
-        return (cache, last_live(entropy[..., None], places, held), last), boundaries
+        return (cache, last_live(entropy[..., None], positions, held), last), boundaries
 
-    def loss(self, boundaries: Boundaries, places: Places) -> Float[Array, ""]:
+    def loss(self, boundaries: Boundaries, positions: Positions) -> Float[Array, ""]:
         """Nothing is learned."""
-        del boundaries, places
+        del boundaries, positions
         return jnp.zeros((), jnp.float32)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.models.routers.boundaries import Boundaries
-from lexitok.ops.attention import Places
+from lexitok.ops.attention import Positions
 
 
 class StrideRouter(nnx.Module):
@@ -21,22 +21,22 @@ class StrideRouter(nnx.Module):
             raise ValueError(f"the router's stride is {c.stride}; it must be at least 1 position")
         self.c = c
 
-    def __call__(self, h_BxSxD: Float[Array, "B S D"], symbols_BxS: Any, places: Places) -> Boundaries:
+    def __call__(self, h_BxSxD: Float[Array, "B S D"], symbols_BxS: Any, positions: Positions) -> Boundaries:
         """Where units end in packed rows."""
         del h_BxSxD, symbols_BxS
-        return Boundaries(places.positions_BxS % self.c.stride == 0)
+        return Boundaries(positions.positions_BxS % self.c.stride == 0)
 
     def empty(self, rows: int, positions: int, new: int, dtype: DTypeLike) -> None:
         """There is nothing to remember."""
         del rows, positions, new, dtype
 
     def extend(
-        self, state: None, h_BxTxD: Float[Array, "B T D"], symbols_BxT: Any, places: Places
+        self, state: None, h_BxTxD: Float[Array, "B T D"], symbols_BxT: Any, positions: Positions
     ) -> tuple[None, Boundaries]:
         """As a call."""
-        return state, self(h_BxTxD, symbols_BxT, places)
+        return state, self(h_BxTxD, symbols_BxT, positions)
 
-    def loss(self, boundaries: Boundaries, places: Places) -> Float[Array, ""]:
+    def loss(self, boundaries: Boundaries, positions: Positions) -> Float[Array, ""]:
         """Nothing is learned."""
-        del boundaries, places
+        del boundaries, positions
         return jnp.zeros((), jnp.float32)

@@ -1,5 +1,5 @@
 """Attention over packed rows."""
 
-from lexitok.ops.attention.api import IMPLEMENTATIONS, Places, attention
+from lexitok.ops.attention.api import IMPLEMENTATIONS, Positions, attention
 
-__all__ = ["IMPLEMENTATIONS", "Places", "attention"]
+__all__ = ["IMPLEMENTATIONS", "Positions", "attention"]

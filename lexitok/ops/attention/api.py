@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from lexitok.ops.attention import blocked, chunked, cudnn, reference
-from lexitok.ops.attention.places import Places
+from lexitok.ops.attention.positions import Positions
 
 IMPLEMENTATIONS = {
     "reference": reference.attention,
@@ -23,8 +23,8 @@ def attention(
     q_BxTxHxN: Float[Array, "B T H N"],
     k_BxSxKxN: Float[Array, "B S K N"],
     v_BxSxKxN: Float[Array, "B S K N"],
-    query: Places,
-    key: Places | None = None,
+    query: Positions,
+    key: Positions | None = None,
     *,
     scope: str = "causal",
     window: int = 0,
@@ -39,8 +39,8 @@ def attention(
 
     Args:
       q_BxTxHxN, k_BxSxKxN, v_BxSxKxN: queries, keys and values; `H` is a multiple of `K`.
-      query: places of the queries.
-      key: places of the keys; None: self-attention over a packed row, `T = S`.
+      query: positions of the queries.
+      key: positions of the keys; None: self-attention over a packed row, `T = S`.
       scope: `causal`, a query sees no later position, or `full`.
       window: positions seen to one side, the own one included; 0: no limit.
       scale: factor of the scores.

@@ -8,13 +8,13 @@ are consecutive and ascending.
 import jax.numpy as jnp
 
 from lexitok.ops.attention import reference
-from lexitok.ops.attention.places import Places
+from lexitok.ops.attention.positions import Positions
 
 _OUTSIDE = -(2**30)  # a segment that no query is in
 
 
-def attention(q_BxSxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, scope, window, scale, softcap):
-    """As `api.attention`, for queries and keys at the same places."""
+def attention(q_BxSxHxN, k_BxSxKxN, v_BxSxKxN, query: Positions, key: Positions, *, scope, window, scale, softcap):
+    """As `api.attention`, for queries and keys at the same positions."""
     B, S, H, N = q_BxSxHxN.shape
     C = window
     blocks = -(-S // C)
@@ -38,8 +38,8 @@ def attention(q_BxSxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, sc
         own(q_BxSxHxN),
         around(k_BxSxKxN),
         around(v_BxSxKxN),
-        Places(own(query.segments_BxS, _OUTSIDE), own(query.positions_BxS)),
-        Places(around(key.segments_BxS, _OUTSIDE), around(key.positions_BxS)),
+        Positions(own(query.segments_BxS, _OUTSIDE), own(query.positions_BxS)),
+        Positions(around(key.segments_BxS, _OUTSIDE), around(key.positions_BxS)),
         scope=scope,
         window=window,
         scale=scale,

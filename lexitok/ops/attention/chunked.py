@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from lexitok.ops.attention import reference
-from lexitok.ops.attention.places import Places
+from lexitok.ops.attention.positions import Positions
 
 CHUNK = 512  # queries whose scores are held at once
 
 
-def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, scope, window, scale, softcap):
+def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Positions, key: Positions, *, scope, window, scale, softcap):
     """As `api.attention`."""
     B, T, H, N = q_BxTxHxN.shape
     chunks = -(-T // CHUNK)
@@ -22,7 +22,7 @@ def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, sc
 
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(q, segments, positions, k, v):
-        at = Places(segments, positions)
+        at = Positions(segments, positions)
         return reference.attention(q, k, v, at, key, scope=scope, window=window, scale=scale, softcap=softcap)
 
     def step(_, chunk):

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from lexitok.ops.attention import reference
-from lexitok.ops.attention.places import Places
+from lexitok.ops.attention.positions import Positions
 
 
-def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, scope, window, scale, softcap):
+def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Positions, key: Positions, *, scope, window, scale, softcap):
     """As `api.attention`; the mask is the only `B·T·S` array."""
     if softcap:
         raise NotImplementedError("attention 'cudnn' has no soft-capping; use 'reference' or 'blocked'")

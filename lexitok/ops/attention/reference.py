@@ -4,16 +4,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from lexitok.ops.attention.places import Places
+from lexitok.ops.attention.positions import Positions
 
 _NEVER = -1e30  # finite, so that a query that sees nothing gets a uniform mixture and no NaN
 
 
-def mask(query: Places, key: Places, *, scope: str, window: int) -> Bool[Array, "B T S"]:
+def mask(query: Positions, key: Positions, *, scope: str, window: int) -> Bool[Array, "B T S"]:
     """Which keys each query sees: those of its segment, not after it if `scope` is causal, and less than `window` away.
 
     Args:
-      query, key: places of the queries and of the keys.
+      query, key: positions of the queries and of the keys.
       scope: `causal` or `full`.
       window: how many positions are seen to one side, the own one included; 0: no limit.
     """
@@ -47,7 +47,7 @@ def attend(
     return jnp.einsum("BKGTS,BSKN->BTKGN", weights, v_BxSxKxN).reshape(B, T, H, N)
 
 
-def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Places, key: Places, *, scope, window, scale, softcap):
+def attention(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, query: Positions, key: Positions, *, scope, window, scale, softcap):
     """As `api.attention`; holds `B·H·T·S` scores."""
     seen = mask(query, key, scope=scope, window=window)
     return attend(q_BxTxHxN, k_BxSxKxN, v_BxSxKxN, seen, scale=scale, softcap=softcap)

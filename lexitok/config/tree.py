@@ -1,0 +1,341 @@
+"""The tree of every setting of a run, with its default. A file in `configs/` changes what its experiment is about."""
+
+from ml_collections import ConfigDict
+
+
+def default_config() -> ConfigDict:
+    """A complete configuration: a small HAT v2 on the embedded text. Letters are the axes of the glossary."""
+    c = ConfigDict()
+    c.name = "default"
+    c.seed = 0
+    c.data = _data()
+    c.text = _text()
+    c.model = byte_unit_lm()
+    c.optimizer = _optimizer()
+    c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; one may be -1: what is left
+    c.train = _train()
+    c.eval = _eval()
+    return c.lock()
+
+
+def _data() -> ConfigDict:
+    c = ConfigDict()
+    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
+    c.source = "stdlib"
+    c.train_split = "train"
+    c.validation_split = "validation"
+    c.field = "text"  # of JSONL and Parquet records
+    c.cache = "~/.cache/lexitok"  # where sources are written once, as array_record
+    c.rows = 16  # B, rows of a batch over all devices
+    c.symbols = 1024  # S, symbols of a row
+    c.units = 256  # W, units of a row
+    c.packing_bins = 64  # rows that are filled at once; more: fuller rows, more memory
+    c.workers = 0  # processes that prepare batches; 0: a thread of this one
+    return c
+
+
+def _text() -> ConfigDict:
+    c = ConfigDict()
+    c.kind = "byte_units"  # symbols: `bytes`, `byte_units` (bytes pooled into units), `subword`
+    c.alphabet = "appended"  # specials: `appended` as ids from 256, or `in_bytes` that UTF-8 never uses
+    # `whitespace`, `unicode_words`, `aunet_words`, `spacelike`, `stride`; `tokens` of `text.vocabulary`; `model`: it is
+    # the model that splits (`model.router`)
+    c.splitter = "unicode_words"
+    c.max_unit_bytes = 64  # longer units are cut, at characters where possible
+    c.stride = 8  # bytes a unit, for splitter `stride`
+    c.digits = "free"  # `free`, `single`, `left3`, `right3`
+    # `lagged` (HAT v2), `end_symbol` (HAT v1, Learn Your Tokens), `revealed` (SpaceByte, BLT, AU-Net, H-Net), `fused`
+    # (Bolmo); see lexitok/data/layout.py
+    c.boundary = "lagged"
+    c.slots = 1  # positions that open a unit, for boundary `end_symbol`
+    c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})
+    return c
+
+
+def transformer(**changes) -> ConfigDict:
+    """A transformer stack: by default pre-norm, grouped queries, SwiGLU and rotary positions, as Llama 3."""
+    c = ConfigDict()
+    c.kind = "transformer"
+    c.D = 256
+    c.L = 6
+    c.H = 4
+    c.K = 4
+    c.N = 64
+    c.F = 768
+    c.mixer = "attention"  # `attention`, `mamba2`, `mlstm` (see the functions of these names)
+    c.feed_forward = "gated"  # `gated`, `plain` (two matrices), `none`
+    c.activation = "silu"  # of the feed-forward: `silu`, `gelu` (by tanh), `gelu_exact`, `relu`
+    c.feed_forward_bias = "none"  # `none`, `learned`
+    c.attention_bias = "none"  # of the projections: `none`, `qkv` (Qwen 2), `all` (GPT-NeoX)
+    c.residual = "serial"  # `serial`, or `parallel`: the feed-forward reads what the mixer reads (GPT-NeoX)
+    c.norm_eps = 1e-5
+    c.norm_scale = "plain"  # `plain`: x*w; `offset`: x*(1+w), as Gemma
+    c.norm_bias = "none"  # of `layer` norms: `none`, `learned` (GPT-NeoX)
+    c.qk_norm = "none"  # `none`, `rms` (Qwen 3, Gemma 3), `rms_all` heads together (OLMo 2), `layer`
+    c.pre_norms = "rms"  # `rms`, `layer`, `none`: before each sublayer
+    c.post_norms = "none"  # the same, after each sublayer (Gemma 3: both, OLMo 2: only after)
+    c.layer_kinds = ("global",)  # repeated over the layers; `global`, `local`, `unrotated` (global, SmolLM 3)
+    c.window = 0  # positions that a `local` layer sees, itself included
+    c.rope_base = 10_000.0
+    c.rope_base_local = 10_000.0
+    c.rope_fraction = 1.0  # of a head's width that is rotated
+    c.rope_scale = 1.0  # positions of global layers are divided by it (Gemma 3: 8 for the larger models)
+    c.rope_llama3 = ()  # or (factor, low frequency factor, high frequency factor, original context) of Llama 3.1
+    c.softcap = 0.0  # of attention scores; 0: none
+    c.query_scale = 0.0  # of queries; 0: N ** -0.5
+    c.final_norm = "rms"  # `rms`, `layer`, `none`
+    c.remat = "none"  # `none`, `dots`, `full`: what the backward pass recomputes
+    c.attention = "auto"  # implementation of ops/attention
+    c.lock().update(changes)
+    return c
+
+
+def mamba2(**changes) -> ConfigDict:
+    """A stack of Mamba-2 layers (arXiv 2405.21060); `N` is the width of their heads, `H` follows from it."""
+    c = transformer(mixer="mamba2", feed_forward="none", N=64)
+    with c.unlocked():
+        c.state = 128  # positions of a head's state
+        c.conv = 4  # positions that the convolution sees
+        c.expand = 2  # inner width over `D`
+        c.groups = 1  # of heads that share what is written and read
+    c.update(changes)
+    return c
+
+
+def mlstm(**changes) -> ConfigDict:
+    """A stack of mLSTM layers (arXiv 2405.04517, in the form of xLSTM 7B, arXiv 2503.13427)."""
+    c = transformer(mixer="mlstm")
+    with c.unlocked():
+        c.qk_factor = 0.5  # width of queries and keys over `D`
+        c.v_factor = 1.0  # of values
+        c.gate_softcap = 15.0
+        c.input_gate_bias = -10.0  # at the start, as in xLSTM 7B
+        c.forget_gate_bias = (3.0, 6.0)  # at the start, of the first and the last head
+        c.norm_eps = 1e-6
+    c.update(changes)
+    return c
+
+
+def chain(*parts: ConfigDict) -> ConfigDict:
+    """Stacks of one width, one after the other."""
+    return ConfigDict({"kind": "chain", "D": parts[0].D, "parts": {f"part{i}": part for i, part in enumerate(parts)}})
+
+
+def byte_unit_lm() -> ConfigDict:
+    """Settings of `ByteUnitLM`, for `c.model`: a HAT v2."""
+    c = ConfigDict()
+    c.kind = "byte_unit_lm"
+    c.compute_dtype = "auto"  # `auto`: bfloat16 on accelerators, float32 on CPU
+    c.interface = table()
+    c.embedding = embedding()
+    c.stage = stage()
+    return c
+
+
+def embedding() -> ConfigDict:
+    """What is added to the vector of a byte for the bytes before it."""
+    c = ConfigDict()
+    c.adds = "nothing"  # `nothing`, `ngram_hash` (BLT), `suffix_token` (Bolmo)
+    c.ngrams = (3, 4, 5, 6, 7, 8)
+    c.ngram_rows = 8192  # of each n-gram's table
+    c.ngram_functions = 1  # tables of each size
+    return c
+
+
+def stage(**changes) -> ConfigDict:
+    """One level of a hierarchy; `backbone` may be another."""
+    c = ConfigDict()
+    c.kind = "stage"
+    c.encoder = local(L=2)
+    c.router = given()
+    c.pool = "latent_query"  # `latent_query` (HAT v2), `slot` (HAT v1), `last`, `mean`, `max_cross` (BLT)
+    c.pool_positions = "offset"  # of bytes for the pool: `offset` in their unit, or `published`: less the unit's number
+    c.widen = "project"  # of `last` and `mean`: `zeros`, `learned`, `project`, `project_bias`, `project_normed`
+    c.slots = 1  # positions of the backbone for a unit; also `text.slots`
+    c.cross = ConfigDict({"slots": 2, "H": 4})  # of `max_cross` and `cross`
+    c.backbone = transformer(final_norm="none")
+    c.first = "learned"  # seen where no unit is: `learned`, `zeros`
+    # `add` (HAT v2), `prefix` (HAT v1), `cross` (BLT), `latest` (Bolmo), `scatter` (SpaceByte), `offset` (AU-Net),
+    # `smoothed` (H-Net)
+    c.unpool = "add"
+    c.unpool_weights = "needed"  # of `add`: `needed`, or `published`: with query and key weights that have no effect
+    c.narrow = "first"  # of `latest`, `scatter` and `smoothed`: the `first` of a guide, or a linear map, `project`
+    c.offsets = 16  # of `offset`
+    c.decoder = local(L=2, final_norm="rms")
+    c.update(changes)
+    return c
+
+
+def given() -> ConfigDict:
+    """No router: units come with the text."""
+    return ConfigDict({"kind": "given", "capacity": 1.0})
+
+
+def cosine_router(**changes) -> ConfigDict:
+    """H-Net's. `capacity`: units that there is room for, over positions, where the stage is a backbone; others are
+    passed over, and counted (`inner_units_dropped`)."""
+    return ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03} | changes)
+
+
+def stride_router(**changes) -> ConfigDict:
+    """A unit every `stride` positions."""
+    return ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2} | changes)
+
+
+def distilled_router(**changes) -> ConfigDict:
+    """Bolmo's: units come with the text, and it learns to find them; `weight` is that of its loss."""
+    return ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0} | changes)
+
+
+def entropy_router(**changes) -> ConfigDict:
+    """BLT's. The model that it asks is that of the run `run`, whose shape `lm` is."""
+    c = ConfigDict()
+    c.kind = "entropy"
+    c.capacity = 1.0
+    c.run = ""  # directory of the run that trained the model (`configs/entropy_lm.py`)
+    c.rule = "global"  # `global`: entropy above the threshold; `relative`: its rise
+    c.bytes_per_unit = 4.5  # that the threshold is calibrated to
+    c.sample_bytes = 200_000  # on so much of the training text
+    c.longest = 64  # positions of a unit, at most
+    c.symbols = 260
+    c.lm = token_lm()
+    c.lm.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128)
+    c.update(changes)
+    return c
+
+
+def local(**changes) -> ConfigDict:
+    """A stack at the rate of bytes: `scope` says what a byte sees, `window` bytes before it or its own unit."""
+    c = transformer(D=128, L=2, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128, final_norm="none")
+    return scoped(c, **changes)
+
+
+def scoped(c: ConfigDict, scope: str = "window", **changes) -> ConfigDict:
+    """A stack for a stage's encoder or decoder: `scope` is `window` (causal, across units) or its own `unit`."""
+    with c.unlocked():
+        c.scope = scope
+    c.update(changes)
+    return c
+
+
+def token_lm() -> ConfigDict:
+    """Settings of `TokenLM`, for `c.model`."""
+    c = ConfigDict()
+    c.kind = "token_lm"
+    c.compute_dtype = "auto"
+    c.interface = table()
+    c.backbone = transformer()
+    return c
+
+
+def table(**changes) -> ConfigDict:
+    """Interface: a learned vector a symbol."""
+    c = _interface("table")
+    c.tied = "no"  # `yes`: the output projection is the embedding table
+    c.embed_scale = 1.0  # Gemma: sqrt(D)
+    c.rows = 0  # of the table, shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
+    c.update(changes)
+    return c
+
+
+def binary(**changes) -> ConfigDict:
+    """Interface: the bits of a symbol's id, tiled; nothing is learned of how symbols enter (arXiv 2605.09751)."""
+    c = _interface("binary")
+    c.recoding = "canonical"  # `canonical`: the id itself; `affine`: a random invertible affine map of its bits
+    c.lift = "zero_one"  # `zero_one`: bits as they are; `plus_minus`: -1 and 1
+    c.norm = "none"  # `none`; `rms`: every vector is brought to root mean square 1 (but for that of zeros)
+    c.seed = 0  # of the affine map
+    c.update(changes)
+    return c
+
+
+def glyphs(**changes) -> ConfigDict:
+    """Interface: a picture of a symbol's text, frozen; nothing is learned of how symbols enter (arXiv 2507.04886)."""
+    c = _interface("glyphs")
+    c.font = ""  # path of a .hex font; empty: Unscii and Unifont, of the extra `glyphs`
+    c.font_fingerprint = ""  # of its glyphs, SHA-256: no other font will do; empty: any, and a run writes down which
+    c.size = 16  # pixels of the square's side: 16, 32 or 64
+    c.drawing = "published"  # `published`: white space is blank, long tokens fade; `legible`: less so
+    c.distinct = "published"  # `published`: symbols that look alike are one vector; `told_apart`: by a code
+    c.scale = 1.0  # root mean square of an element; the published vectors have length 1: D ** -0.5
+    c.update(changes)
+    return c
+
+
+def lexinvariant(**changes) -> ConfigDict:
+    """Interface: a Gaussian vector a symbol, fresh for each row, tied (arXiv 2305.16349)."""
+    c = _interface("lexinvariant")
+    c.update(changes)
+    return c
+
+
+def semi_lexinvariant(**changes) -> ConfigDict:
+    """Interface: in each row some symbols have a Gaussian vector, the others their learned one; tied."""
+    c = _interface("semi_lexinvariant")
+    c.random = 0.2  # the probability that a symbol has no vector of its own in a row
+    c.random_evaluated = 0.0  # the same when the model is evaluated, or used
+    c.update(changes)
+    return c
+
+
+def _interface(kind: str) -> ConfigDict:
+    return ConfigDict({"kind": kind, "softcap": 0.0})  # softcap: of the logits; 0: none
+
+
+def innermost(model: ConfigDict) -> ConfigDict:
+    """The section of a model's backbone that is a stack, and no further stage."""
+    c = model.stage.backbone if "stage" in model else model.backbone
+    while c.kind == "stage":
+        c = c.backbone
+    return c
+
+
+def width(c: ConfigDict) -> int:
+    """Of the vectors that go into and come out of a stack, or of a stage, which has its encoder's."""
+    return width(c.encoder) if c.kind == "stage" else c.D
+
+
+def _optimizer() -> ConfigDict:
+    c = ConfigDict()
+    c.name = "adamw"  # `adamw`, `muon`
+    c.lr = 3e-3
+    c.b1 = 0.9
+    c.b2 = 0.95
+    c.eps = 1e-8
+    c.weight_decay = 0.1  # decoupled; not on norms, biases, latent vectors
+    c.muon_lr = 0.02  # of matrices, when `name` is `muon`
+    c.clip = 1.0  # global norm of the gradient; 0: none
+    c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
+    c.accumulate = 1  # micro-batches a step; they divide data.rows
+    c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
+    c.warmup = 100  # steps
+    c.final = 0.1  # last learning rate over the peak
+    c.decay = 0.2  # fraction of the steps that `wsd` and `power` spend on their decay
+    c.power = ConfigDict({"a": 4.0, "b": -0.51, "max_lr": 0.02})  # arXiv 2408.13359
+    return c
+
+
+def _train() -> ConfigDict:
+    c = ConfigDict()
+    c.steps = 1000
+    c.log_every = 10
+    c.eval_every = 500
+    c.checkpoint_every = 500
+    c.keep = 2  # checkpoints
+    c.z_loss = 0.0
+    c.ema = 0.0  # decay of the exponential average of the parameters; 0: none
+    # A run whose parameters a fresh state begins with: those of `part` of its model, for the part `at` of this one, by
+    # name, as `stage.backbone`; empty: the whole model.
+    c.start = ConfigDict({"run": "", "part": "", "at": ""})
+    c.loss_chunk = 512  # positions of a row whose logits are held at once
+    return c
+
+
+def _eval() -> ConfigDict:
+    c = ConfigDict()
+    c.bytes = 1_000_000  # of the validation split's whole documents, at most; 0: all
+    c.overlap = 0.5  # of a window of a long document that is context for the rest
+    # Splitter that defines words in metrics. One that puts the space before a word, as most tokenizers do: where it
+    # stands behind, a token model has to get the next word right too.
+    c.words = "unicode_words"
+    return c

@@ -1,0 +1,87 @@
+"""A trained model out of its run directory, on whatever devices there are."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+from ml_collections import ConfigDict
+
+from lexitok.runs.run import Run, RunError, read_config
+from lexitok.data.encoders import Encoder, make_encoder
+from lexitok.data.sources import open_source
+from lexitok.sharding import current_mesh
+from lexitok.models.build import evaluated, model_for
+from lexitok.sharding import state_shardings
+from lexitok.text.tokenizer_files import tokenizer_from_bytes
+from lexitok.runs.checkpoint_files import RunRecord
+from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.parameter_names import from_dicts, names, to_dicts
+
+log = logging.getLogger(__name__)
+
+
+def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Encoder]:
+    """The model of a run's checkpoint, and the encoder that it was trained with.
+
+    What is evaluated is what is loaded: the exponential average of the parameters where the run kept one. They are
+    split over the mesh that is set (`jax.set_mesh`) or, without one, put on the default device.
+
+    Args:
+      run: a run, or its directory.
+      step: of the checkpoint; None for the newest that can be read.
+
+    Raises:
+      RunError: the parameters in the checkpoint are not those of the model that its config describes.
+      CheckpointError: there is no such checkpoint, or it is damaged.
+    """
+    path = run.path if isinstance(run, Run) else Path(run)
+    part = "ema" if read_config(path).train.ema else "model"
+    checkpoint = read_checkpoint(path, step, part=part)
+    encoder = encoder_of(checkpoint.record)
+    like = evaluated(abstract_model(checkpoint.config, encoder))
+    model = _fill(like, checkpoint.parameters, path)
+    log.info("loaded step %d of %s", checkpoint.step, path)
+    mesh = current_mesh()
+    return jax.device_put(model, None if mesh is None else state_shardings(like, mesh)), encoder
+
+
+def encoder_of(record: RunRecord) -> Encoder:
+    """The encoder of a run, with the tokenizer that its checkpoint holds."""
+    tokenizer = tokenizer_from_bytes(record.vocabulary) if record.vocabulary else None
+    return make_encoder(record.config.text, tokenizer)
+
+
+def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
+    """Shapes and dtypes of a config's model; nothing is allocated."""
+    make = model_for(config, encoder)
+    return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def _fill(like: Any, parameters: dict[str, Any], path: Path) -> Any:
+    """`like` with the parameters of a checkpoint, all of them, each of its shape."""
+    saved = {name: tuple(x.shape) for name, x in names(parameters).items()}
+    wanted = {name: tuple(x.shape) for name, x in names(to_dicts(like)).items()}
+    differing = [
+        f"{name}: checkpoint {saved.get(name, 'has none')}, model {wanted.get(name, 'has none')}"
+        for name in sorted(saved.keys() | wanted.keys())
+        if saved.get(name) != wanted.get(name)
+    ]
+    if differing:
+        raise RunError(
+            f"the checkpoint in {path} does not hold the parameters of its config's model: {'; '.join(differing[:3])}"
+            f"{f' and {len(differing) - 3} more' if len(differing) > 3 else ''}. It was written by another version."
+        )
+    return from_dicts(parameters, like)
+
+
+def validation_documents(run: Run, max_bytes: int = 200_000) -> list[bytes]:
+    """Whole documents of the run's validation split, from where its data lies (`data.cache`).
+
+    Raises:
+      SourceError: the source is not to be found here.
+    """
+    data = run.config.data
+    corpus = open_source(data.source, data.validation_split, cache=data.cache, field=data.field)
+    return [document.data for document in corpus.documents(max_bytes)]
