@@ -17,7 +17,7 @@ from lexitok.training.processes import PROCESSES, join
 
 CONFIG = define_config()
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.", required=True)
-JOIN = flags.DEFINE_enum("processes", "one", PROCESSES, "How the processes of a run find each other.")
+JOIN = flags.DEFINE_string("processes", "one", f"How the processes of a run find each other: {', '.join(PROCESSES)}.")
 
 
 def main() -> None:

@@ -75,3 +75,26 @@ def names(dicts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             out[prefix + key] = value
     return out
+
+
+def split(tree: Any, chosen: Callable[[str], bool]) -> tuple[Any, Any]:
+    """The tree with only the leaves whose names are chosen, and with only the others; None stands for the rest."""
+    ours = map_with_name(lambda name, leaf: leaf if chosen(name) else None, tree)
+    return ours, map_with_name(lambda name, leaf: None if chosen(name) else leaf, tree)
+
+
+def merge(a: Any, b: Any) -> Any:
+    """The tree that `split` took apart: the leaves of both."""
+    return jax.tree.map(lambda x, y: y if x is None else x, a, b, is_leaf=lambda x: x is None)
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested dicts whose `names` these are."""
+    out: dict[str, Any] = {}
+    for name, leaf in leaves.items():
+        *sections, last = name.split(".")
+        node = out
+        for part in sections:
+            node = node.setdefault(part, {})
+        node[last] = leaf
+    return out

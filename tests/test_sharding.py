@@ -12,9 +12,8 @@ from samples import batch, pieces, random_texts, small_config, small_model
 
 from lexitok.parameter_names import names, to_dicts
 from lexitok.sharding import ROWS, MeshError, check_rows, make_mesh, parameter_spec
-from lexitok.training.optimizer import is_frozen
 from lexitok.training.setup import Setup, make_setup
-from lexitok.training.state import TrainState
+from lexitok.training.state import TrainState, is_fixed
 
 GIVEN = ("hnet", "blt")
 MESHES = {
@@ -58,13 +57,15 @@ def run(kind: str, mesh: str, **optimizer) -> tuple[list[dict], dict]:
 def given(setup: Setup, kind: str) -> TrainState:
     """A state with the parameters of `samples`: those of a BLT have the model that it asks."""
     model = small_model(kind)
-    state = TrainState(jnp.zeros((), jnp.int32), model, setup.optimizer.init(model), None)
+    trained, fixed = setup.states.split(model)
+    optimizer = setup.states.optimizer.init(trained)
+    state = TrainState(jnp.zeros((), jnp.int32), trained, {"model": fixed}, optimizer, None)
     return jax.tree.map(lambda x, like: jax.device_put(np.array(x), like.sharding), state, setup.abstract_state)
 
 
 def frozen_in(model) -> dict[str, np.ndarray]:
     """Parameters that no step may change, on the host."""
-    return {name: np.array(x) for name, x in names(to_dicts(model)).items() if is_frozen(name)}
+    return {name: np.array(x) for name, x in names(to_dicts(model)).items() if is_fixed(name)}
 
 
 once = functools.cache(run)
@@ -102,9 +103,9 @@ def test_the_mesh_does_not_matter_to_routers(kind):
             lambda x, like: jax.device_put(np.array(x), like.sharding), small_model(kind), setup.abstract_state.model
         )
         with jax.set_mesh(setup.mesh):
-            rows = jax.device_put(rows, NamedSharding(setup.mesh, ROWS))
+            rows, parts = jax.device_put(rows, NamedSharding(setup.mesh, ROWS)), setup.states.split(model)
             sums[mesh] = jax.device_get(
-                jax.jit(lambda model, rows, loss=setup.objective: loss(model, rows)[1])(model, rows)
+                jax.jit(lambda a, b, rows, loss=setup.objective: loss(a, {"model": b}, rows)[1])(*parts, rows)
             )
     for name, value in sums["one"].items():
         np.testing.assert_allclose(sums["all"][name], value, rtol=2e-5, err_msg=name)

@@ -34,9 +34,25 @@ def completed(config: ConfigDict) -> ConfigDict:
     out = config.copy_and_resolve_references().unlock()
     defaults = C.default_config().unlock()
     del defaults["model"]  # there is none for all models
+    if "objective" not in out:
+        out.objective = defaults.objective
+        _move(out)
     _fill(out, defaults)
     _fill_kinds(out)
     return out.lock()
+
+
+_MOVED = {"train.z_loss": "objective.z_loss", "train.loss_chunk": "objective.chunk"}
+
+
+def _move(config: ConfigDict) -> None:
+    """Settings that have another place now go there."""
+    for old, new in _MOVED.items():
+        section, key = old.split(".")
+        if key in config.get(section, {}):
+            to, name = new.split(".")
+            config[to][name] = config[section][key]
+            del config[section][key]
 
 
 def _fill(section: ConfigDict, defaults: ConfigDict) -> None:

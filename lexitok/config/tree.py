@@ -13,6 +13,7 @@ def default_config() -> ConfigDict:
     c.model = byte_unit_lm()
     c.optimizer = _optimizer()
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; one may be -1: what is left
+    c.objective = _objective()
     c.train = _train()
     c.eval = _eval()
     return c.lock()
@@ -306,12 +307,21 @@ def _optimizer() -> ConfigDict:
     c.muon_lr = 0.02  # of matrices, when `name` is `muon`
     c.clip = 1.0  # global norm of the gradient; 0: none
     c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
+    c.frozen_dtype = "float32"  # of the matrices and tables in them: `float32`, `bfloat16`
     c.accumulate = 1  # micro-batches a step; they divide data.rows
     c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
     c.warmup = 100  # steps
     c.final = 0.1  # last learning rate over the peak
     c.decay = 0.2  # fraction of the steps that `wsd` and `power` spend on their decay
     c.power = ConfigDict({"a": 4.0, "b": -0.51, "max_lr": 0.02})  # arXiv 2408.13359
+    return c
+
+
+def _objective() -> ConfigDict:
+    c = ConfigDict()
+    c.kind = "language_modelling"  # the nats of the next symbol
+    c.z_loss = 0.0  # weight of the squared log-normaliser
+    c.chunk = 512  # positions of a row whose logits are computed at once
     return c
 
 
@@ -322,12 +332,10 @@ def _train() -> ConfigDict:
     c.eval_every = 500
     c.checkpoint_every = 500
     c.keep = 2  # checkpoints
-    c.z_loss = 0.0
     c.ema = 0.0  # decay of the exponential average of the parameters; 0: none
     # A run whose parameters a fresh state begins with: those of `part` of its model, for the part `at` of this one, by
     # name, as `stage.backbone`; empty: the whole model.
     c.start = ConfigDict({"run": "", "part": "", "at": ""})
-    c.loss_chunk = 512  # positions of a row whose logits are held at once
     return c
 
 

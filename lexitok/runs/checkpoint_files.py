@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import diff, from_json, to_json
 from lexitok.config.older import completed
+from lexitok.runs.origin import Origin
 
 FOLDER = "checkpoints"
 VOCABULARY = "vocabulary.model"  # in a run's directory, as its tokenizer writes it
@@ -50,11 +51,14 @@ class RunRecord:
       config: the whole tree.
       vocabulary: the bytes of the vocabulary's file; empty for byte models.
       metadata: whatever else, as JSON: versions, where the data came from, bytes seen.
+      fixed: where the model's fixed parts are from, which its checkpoints do not hold; None: an older run, whose
+        checkpoints hold them.
     """
 
     config: ConfigDict
     vocabulary: bytes = b""
     metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
+    fixed: tuple[Origin, ...] | None = ()
 
     def to_tree(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -62,13 +66,15 @@ class RunRecord:
             "config": json.loads(to_json(self.config)),
             "vocabulary": base64.b64encode(self.vocabulary).decode(),
             "metadata": self.metadata,
+            "fixed": [dataclasses.asdict(origin) for origin in self.fixed or ()],
         }
 
     @classmethod
     def from_tree(cls, tree: dict[str, Any]) -> "RunRecord":
         """What `to_tree` made."""
         config = completed(from_json(json.dumps(tree["config"])))
-        return cls(config, base64.b64decode(tree["vocabulary"]), tree["metadata"])
+        fixed = tuple(Origin(**origin) for origin in tree["fixed"]) if "fixed" in tree else None
+        return cls(config, base64.b64decode(tree["vocabulary"]), tree["metadata"], fixed)
 
     @property
     def fingerprint(self) -> str:

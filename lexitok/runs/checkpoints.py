@@ -40,7 +40,9 @@ from lexitok.runs.checkpoint_reading import (
     read_record,
     shorten,
 )
-from lexitok.parameter_names import from_dicts, to_dicts
+from lexitok.parameter_names import from_dicts, names, nested, to_dicts
+from lexitok.runs.parameters import from_origin
+from lexitok.runs.stored_state import from_stored, to_restore, to_store
 
 __all__ = ["Checkpoint", "Checkpoints", "Restored", "RunRecord", "read_checkpoint"]
 
@@ -101,7 +103,7 @@ class Checkpoints:
                 lambda: self._manager.save(
                     step,
                     args=ocp.args.Composite(
-                        state=ocp.args.StandardSave(to_dicts(jax.tree.map(_plain, state))),
+                        state=ocp.args.StandardSave(to_store(to_dicts(jax.tree.map(_plain, state)), self.record.fixed or ())),
                         data=grain.checkpoint.CheckpointSave(_Json(data)),
                         extra=ocp.args.JsonSave(self.record.to_tree()),
                     ),
@@ -178,7 +180,8 @@ class Checkpoints:
         verify(folder, sums=jax.process_index() == 0)
         record = read_record(folder)
         check_matches(record, self.record, f"checkpoint {folder}")
-        wanted, data = to_dicts(jax.tree.map(_plain, like)), _Json(None)
+        shapes, data = to_dicts(jax.tree.map(_plain, like)), _Json(None)
+        wanted = to_restore(shapes, record.fixed)
         check_arrays(folder, wanted)
         with jax.transfer_guard("allow"):
             items = self._manager.restore(
@@ -187,8 +190,19 @@ class Checkpoints:
                     state=ocp.args.StandardRestore(wanted), data=grain.checkpoint.CheckpointRestore(data)
                 ),
             )
-            state = jax.tree.map(_typed, from_dicts(items["state"], like), like)
+            leaves = from_stored(items["state"], shapes, record.fixed) | self._from_elsewhere(names(shapes), record)
+            state = jax.tree.map(_typed, from_dicts(nested(leaves), like), like)
+        self.record = dataclasses.replace(self.record, fixed=record.fixed or ())
         return Restored(step, state, data.value, record)
+
+    def _from_elsewhere(self, shapes: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+        """The leaves of a state that are kept by their origin, as the state wants them."""
+        out = {}
+        for origin in record.fixed or ():
+            for name, values in from_origin(origin, self.workdir).items():
+                like = shapes[f"fixed.model.{name}"]
+                out[f"fixed.model.{name}"] = jax.device_put(np.asarray(values, like.dtype), like.sharding)
+        return out
 
     def _set_aside(self, damaged: dict[int, str], used: int) -> None:
         for step, problem in damaged.items():

@@ -1,14 +1,16 @@
 """A trained model out of its run directory, on whatever devices there are."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from lexitok.runs.run import Run, RunError, read_config
+from lexitok.runs.run import Run, RunError
 from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
 from lexitok.sharding import current_mesh
@@ -16,8 +18,8 @@ from lexitok.models.build import evaluated, model_for
 from lexitok.sharding import state_shardings
 from lexitok.text.tokenizer_files import tokenizer_from_bytes
 from lexitok.runs.checkpoint_files import RunRecord
-from lexitok.runs.checkpoint_reading import read_checkpoint
-from lexitok.parameter_names import from_dicts, names, to_dicts
+from lexitok.runs.parameters import read_parameters
+from lexitok.parameter_names import map_with_name, names, to_dicts
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +39,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
       CheckpointError: there is no such checkpoint, or it is damaged.
     """
     path = run.path if isinstance(run, Run) else Path(run)
-    part = "ema" if read_config(path).train.ema else "model"
-    checkpoint = read_checkpoint(path, step, part=part)
+    checkpoint = read_parameters(path, step)
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
     model = _fill(like, checkpoint.parameters, path)
@@ -59,9 +60,9 @@ def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
 
 
-def _fill(like: Any, parameters: dict[str, Any], path: Path) -> Any:
+def _fill(like: Any, parameters: Mapping[str, Any], path: Path) -> Any:
     """`like` with the parameters of a checkpoint, all of them, each of its shape."""
-    saved = {name: tuple(x.shape) for name, x in names(parameters).items()}
+    saved = {name: tuple(x.shape) for name, x in parameters.items()}
     wanted = {name: tuple(x.shape) for name, x in names(to_dicts(like)).items()}
     differing = [
         f"{name}: checkpoint {saved.get(name, 'has none')}, model {wanted.get(name, 'has none')}"
@@ -73,7 +74,7 @@ def _fill(like: Any, parameters: dict[str, Any], path: Path) -> Any:
             f"the checkpoint in {path} does not hold the parameters of its config's model: {'; '.join(differing[:3])}"
             f"{f' and {len(differing) - 3} more' if len(differing) > 3 else ''}. It was written by another version."
         )
-    return from_dicts(parameters, like)
+    return map_with_name(lambda name, leaf: np.asarray(parameters[name], leaf.dtype), like)
 
 
 def validation_documents(run: Run, max_bytes: int = 200_000) -> list[bytes]:

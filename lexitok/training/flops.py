@@ -8,15 +8,15 @@ so that it is an upper bound. Training a model whose parameters all learn is thr
 less. What rematerialisation makes again is not the model's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from lexitok.data.batch import Batch
-from lexitok.parameter_names import map_with_name
-from lexitok.training.optimizer import is_frozen
+from lexitok.parameter_names import split
 from lexitok.training.products import count
+from lexitok.training.state import is_fixed, model_of
 
 PEAK_TFLOPS = {  # dense bfloat16, vendors' data sheets
     "TPU v4": 275.0,
@@ -38,22 +38,22 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
     """FLOPs of one step's forward and backward pass; what is frozen has no gradient, and passes one on where it must.
 
     Args:
-      setup_or_model: a `lexitok.training.setup.Setup`, whose objective is counted, or a model with `scores(batch)`;
-        its arrays may be shapes.
+      setup_or_model: a `lexitok.training.setup.Setup`, whose objective is counted, or a model with `scores(batch)`, all
+        of whose parameters are trained but those below a name that begins with `frozen_`; its arrays may be shapes.
       batch: the whole batch of a step; shapes are enough.
 
     Raises:
       FlopsError: as `forward_flops`.
     """
     if hasattr(setup_or_model, "objective"):
-        model, function = setup_or_model.abstract_state.model, setup_or_model.objective
-        frozen: Sequence[str] = setup_or_model.config.optimizer.frozen
+        state, function = setup_or_model.abstract_state, setup_or_model.objective
+        trained, fixed = state.trained, state.fixed
     else:
         S = batch.tokens.symbols_BxS.shape[1]
-        model, function = setup_or_model, lambda model, batch: model.scores(batch, chunk=S)
-        frozen = ()
-    trained = map_with_name(lambda name, _: not is_frozen(name, frozen), model)
-    return _flops(function, (model, batch), (trained, jax.tree.map(lambda _: False, batch)))
+        fixed, trained = split(setup_or_model, is_fixed)
+        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).scores(batch, chunk=S)
+    depends = (jax.tree.map(lambda _: True, trained), *jax.tree.map(lambda _: False, (fixed, batch)))
+    return _flops(function, (trained, fixed, batch), depends)
 
 
 def forward_flops(function: Callable[..., Any], *abstract_args: Any) -> float:

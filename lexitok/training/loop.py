@@ -19,6 +19,7 @@ from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
+from lexitok.runs.checkpoint_files import VOCABULARY
 from lexitok.runs.checkpoints import Checkpoints
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.metrics import MetricWriter
@@ -27,7 +28,7 @@ from lexitok.text.bits import bits_per_byte
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.metrics import FiniteGuard, Late
-from lexitok.training.progress import Progress
+from lexitok.training.progress import Progress, Silent
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
 
@@ -49,12 +50,13 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     """
     workdir = Path(workdir)
     setup = make_setup(config, workdir)
-    if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "config.json").write_text(to_json(setup.config))
     with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
         iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
+        if jax.process_index() == 0:
+            (workdir / "config.json").write_text(to_json(setup.config))
+            if setup.vocabulary:
+                (workdir / VOCABULARY).write_bytes(setup.vocabulary)
         with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
             return _Run(workdir, setup, iterator, checkpoints, writer, clock).run(state)
 
@@ -76,7 +78,9 @@ def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> t
         log.info("resuming at step %d", restored.step)
         return restored.state, Clock(**restored.data["clock"])
     # 2. From the start.
-    return setup.init_state(), Clock()
+    state, origins = setup.init_state_and_origins()
+    checkpoints.record = setup.record(origins)
+    return state, Clock()
 
 
 class _Run:
@@ -106,7 +110,10 @@ class _Run:
             log.warning("%d steps were done already: train.steps is %d", self.clock.step, self.c.steps)
             self._evaluate(state)
             return self._finish(state)
-        with Progress(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
+        if self._evaluates(self.clock.step) and not self._was_evaluated():  # it was stopped between save and evaluation
+            self._evaluate(state)
+        shown = Progress if jax.process_index() == 0 else Silent
+        with shown(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
             batch = self._next_batch()
             step = self.setup.step().lower(state, batch).compile()
             self.since = time.monotonic()
@@ -133,18 +140,23 @@ class _Run:
     def _saves(self, n: int) -> bool:
         return n == self.c.steps or _due(n, self.c.checkpoint_every)
 
+    def _evaluates(self, n: int) -> bool:
+        return bool(self.documents) and n > 0 and (n == self.c.steps or _due(n, self.c.eval_every))
+
+    def _was_evaluated(self) -> bool:
+        return any(row["step"] == self.clock.step and "eval/bpb" in row for row in self.writer.history)
+
     def _between(self, n: int, state: TrainState, data: dict | None, progress: Progress) -> None:
         """What is due after step `n`: a log, a checkpoint, an evaluation."""
-        save = self._saves(n)
-        evaluation = self.documents and (n == self.c.steps or _due(n, self.c.eval_every))
+        save, evaluation = self._saves(n), self._evaluates(n)
         if save or evaluation or _due(n, self.c.log_every):  # checkpoints begin with an empty window
             self._read(self.late.flush(), progress)
             self._log(n, progress)
-        if evaluation:
-            self._evaluate(state)
-        if save:
+        if save:  # before the evaluation, which takes long: whatever ends the run there, the step is kept
             self.checkpoints.save(n, state, {"iterator": data, "clock": dataclasses.asdict(self.clock)})
             self.since = time.monotonic()
+        if evaluation:
+            self._evaluate(state)
 
     def _log(self, n: int, progress: Progress) -> None:
         """Writes the sums of the steps since the last log, divided here."""

@@ -1,7 +1,6 @@
 """Optimizers: AdamW, and Muon for the matrices of the layers; which parameter gets what is said by its name."""
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +9,7 @@ import optax
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
-from lexitok.parameter_names import map_with_name, names, to_dicts
+from lexitok.parameter_names import map_with_name
 from lexitok.training.schedules import make_schedule, peak
 
 UNDECAYED = frozenset({"scale", "bias", "latent", "first"})  # norms, biases, learned vectors, of any rank
@@ -24,7 +23,7 @@ class OptimizerError(ValueError):
 def make_optimizer(config: ConfigDict, steps: int, symbols_per_batch: int) -> optax.GradientTransformation:
     """The optimizer of `config.name`: clipping by global norm, then AdamW or Muon with decoupled weight decay.
 
-    Moments have the dtype of the parameters, float32. Parameters that are frozen (`is_frozen`) stay as they are.
+    Moments have the dtype of the parameters, float32.
 
     Args:
       config: the `optimizer` section.
@@ -41,9 +40,7 @@ def make_optimizer(config: ConfigDict, steps: int, symbols_per_batch: int) -> op
     update = OPTIMIZERS[config.name](config, schedule)
     if config.clip:
         update = optax.chain(optax.clip_by_global_norm(config.clip), update)
-    return _leniently(
-        optax.partition({"trained": update, "frozen": optax.set_to_zero()}, _frozen_labels(config.frozen))
-    )
+    return _leniently(update)
 
 
 def adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -127,34 +124,6 @@ def _leniently(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
             return optimizer.update(updates, state, params)
 
     return optax.GradientTransformation(optimizer.init, update)
-
-
-def is_frozen(name: str, parts: Sequence[str] = ()) -> bool:
-    """Whether a parameter stays as it is: `frozen_` is in front of a part of its name, or it is in one of `parts`."""
-    frozen = any(part.startswith("frozen_") for part in name.split("."))
-    return frozen or any(name == part or name.startswith(part + ".") for part in parts)
-
-
-def check_frozen(params: Any, parts: Sequence[str]) -> None:
-    """Checks that there is something to freeze in every part of a model that is named.
-
-    Raises:
-      OptimizerError: there is no such part; names the parts that there are.
-    """
-    there_are = list(names(to_dicts(params)))
-    for part in parts:
-        if not any(is_frozen(name, (part,)) for name in there_are):
-            tops = dict.fromkeys(name.rpartition(".")[0] for name in there_are)
-            raise OptimizerError(f"optimizer.frozen: the model has no part '{part}'; there are {', '.join(tops)}")
-
-
-def held(model: Any, parts: Sequence[str]) -> Any:
-    """The model with no gradient to its parameters that are frozen."""
-    return map_with_name(lambda name, x: jax.lax.stop_gradient(x) if is_frozen(name, parts) else x, model)
-
-
-def _frozen_labels(parts: Sequence[str]) -> Callable[[Any], Any]:
-    return lambda params: map_with_name(lambda name, _: "frozen" if is_frozen(name, parts) else "trained", params)
 
 
 def _labels(params: Any) -> Any:

@@ -15,7 +15,7 @@ class Progress:
     """Shows steps and a few numbers on stderr, as a context manager."""
 
     def __init__(self, steps: int, *, start: int = 0, name: str = "train", console: Console | None = None):
-        """`start`: the step that a resumed run goes on from; the first process is the one to show anything."""
+        """`start`: the step that a resumed run goes on from. Of several processes the first shows it (`Silent`)."""
         self.steps = steps
         self.start = start
         self.name = name
@@ -51,6 +51,13 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+class Silent(Progress):
+    """Shows nothing: for all processes of a run but the first."""
+
+    def __init__(self, steps: int, *, start: int = 0, name: str = "train"):
+        super().__init__(steps, start=start, name=name, console=Console(quiet=True))
 
 
 def _bar(console: Console) -> rich.progress.Progress:

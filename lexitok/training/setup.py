@@ -16,15 +16,16 @@ from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.models.build import model_for
 from lexitok.runs.checkpoint_files import VOCABULARY, RunRecord
+from lexitok.runs.origin import Origin
 from lexitok.sharding import check_rows, make_mesh
-from lexitok.text.tokenizer_files import load_tokenizer
-from lexitok.training import entropy, start
-from lexitok.training.errors import SetupError
-from lexitok.training.objective import language_modelling
-from lexitok.training.optimizer import check_frozen, held, make_optimizer
+from lexitok.text.tokenizer_files import tokenizer_from_bytes
+from lexitok.training import starts
+from lexitok.training.objectives import Objective, make_objective
+from lexitok.training.optimizer import make_optimizer
+from lexitok.training.processes import check_same, from_first
 from lexitok.training.schedules import make_schedule
-from lexitok.training.state import MakeModel, TrainState, abstract_state, init_model, init_state
-from lexitok.training.step import Objective, make_step
+from lexitok.training.state import SetupError, StateMaker, TrainState
+from lexitok.training.step import make_step
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,8 @@ class Setup:
     Attributes:
       config: the whole tree, with what its interface takes from outside.
       encoder: documents to symbols.
-      make_model: makes the model from a stream of keys.
-      optimizer: makes updates from gradients.
-      schedule: its learning rate by step.
+      states: makes the model and the rest of the state.
+      schedule: the learning rate by step.
       objective: what is minimised.
       mesh: the devices.
       vocabulary: the bytes of the vocabulary's file; empty for byte models.
@@ -46,8 +46,7 @@ class Setup:
 
     config: ConfigDict
     encoder: Encoder
-    make_model: MakeModel
-    optimizer: optax.GradientTransformation
+    states: StateMaker
     schedule: optax.Schedule
     objective: Objective
     mesh: Mesh
@@ -56,20 +55,14 @@ class Setup:
     def step(self):
         """The step, jitted; the state is donated, and the next one is split over the mesh as it was."""
         c = self.config
-        frozen = tuple(c.optimizer.frozen)
-        check_frozen(self.abstract_state.model, frozen)
-
-        def objective(model, batch):
-            return self.objective(held(model, frozen), batch)
-
-        step = make_step(objective, self.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
+        step = make_step(self.objective, self.states.optimizer, accumulate=c.optimizer.accumulate, ema=c.train.ema)
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
         return jax.jit(step, donate_argnums=0, out_shardings=(shardings, NamedSharding(self.mesh, PartitionSpec())))
 
     @functools.cached_property
     def abstract_state(self) -> TrainState:
         """Shapes and shardings of the state."""
-        return abstract_state(self.make_model, self.optimizer, self.mesh, ema=self.config.train.ema)
+        return self.states.abstract(self.mesh)
 
     def init_state(self) -> TrainState:
         """A fresh state; parameters that are those of other runs are read from there.
@@ -77,17 +70,19 @@ class Setup:
         Raises:
           SetupError: such a run is not named, or does not fit.
         """
-        c = self.config
-        state = init_state(self.make_model, self.optimizer, self.abstract_state, c.seed, ema=c.train.ema)
-        return start.install(entropy.install(state, c, self.encoder), c)
+        return self.init_state_and_origins()[0]
+
+    def init_state_and_origins(self) -> tuple[TrainState, tuple[Origin, ...]]:
+        """As `init_state`; and where the fixed parts of the state are from."""
+        return starts.install(self.states.init(self.abstract_state, self.config.seed), self.config, self.encoder)
 
     def init_model(self) -> Any:
         """A fresh model, as training would begin with if it took nothing from other runs."""
-        return init_model(self.make_model, self.abstract_state.model, self.config.seed)
+        return self.states.init_model(self.abstract_state, self.config.seed)
 
-    def record(self) -> RunRecord:
-        """What a checkpoint has to say of itself."""
-        return RunRecord(self.config, self.vocabulary, {"jax": jax.__version__})
+    def record(self, fixed: tuple[Origin, ...] = ()) -> RunRecord:
+        """What a checkpoint has to say of itself; `fixed`: where the fixed parts of its model are from."""
+        return RunRecord(self.config, self.vocabulary, {"jax": jax.__version__}, fixed)
 
 
 def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None) -> Setup:
@@ -95,7 +90,7 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 
     Args:
       config: the whole tree.
-      workdir: where the vocabulary is kept; a run that resumes finds its own there.
+      workdir: of the run, whose vocabulary is taken where it has one; nothing is written there.
       devices: of the mesh; None: all.
 
     Raises:
@@ -127,15 +122,15 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     return Setup(
         config=config,
         encoder=encoder,
-        make_model=model_for(config, encoder),
-        optimizer=make_optimizer(config.optimizer, config.train.steps, symbols),
-        schedule=make_schedule(config.optimizer, config.train.steps, symbols),
-        objective=functools.partial(
-            language_modelling,
-            eot=encoder.vocabulary.eot,
-            z_loss=config.train.z_loss,
-            chunk=config.train.loss_chunk,
+        states=StateMaker(
+            model_for(config, encoder),
+            make_optimizer(config.optimizer, config.train.steps, symbols),
+            tuple(config.optimizer.frozen),
+            config.optimizer.frozen_dtype,
+            config.train.ema,
         ),
+        schedule=make_schedule(config.optimizer, config.train.steps, symbols),
+        objective=make_objective(config.objective, encoder),
         mesh=mesh,
         vocabulary=vocabulary,
     )
@@ -144,17 +139,19 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:
     if not needs_tokenizer(config.text):
         return make_encoder(config.text), b""
-    kept = None if workdir is None else workdir / VOCABULARY
-    if kept is not None and kept.exists():
-        tokenizer = load_tokenizer(kept)
-    else:
-        tokenizer = make_tokenizer(config.text.vocabulary, _training_text(config))
-        if kept is not None and jax.process_index() == 0:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".partial")
-            partial.write_bytes(tokenizer.to_bytes())
-            partial.rename(kept)
-    return make_encoder(config.text, tokenizer), tokenizer.to_bytes()
+    first = jax.process_index() == 0  # it makes the tokenizer, and the others take it over
+    made = _vocabulary(config, workdir) if first else None
+    vocabulary = from_first(made)
+    tokenizer = tokenizer_from_bytes(vocabulary)
+    check_same("the vocabulary", tokenizer.vocabulary.fingerprint)
+    return make_encoder(config.text, tokenizer), vocabulary
+
+
+def _vocabulary(config: ConfigDict, workdir: Path | None) -> bytes:
+    """The file of the run's vocabulary: the one that the run keeps, or a new one."""
+    if workdir is not None and (workdir / VOCABULARY).exists():
+        return (workdir / VOCABULARY).read_bytes()
+    return make_tokenizer(config.text.vocabulary, _training_text(config)).to_bytes()
 
 
 def _training_text(config: ConfigDict):

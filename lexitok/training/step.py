@@ -8,11 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from lexitok.data.batch import Batch
-from lexitok.training.objective import Sums
+from lexitok.training.objectives import Objective, Sums
 from lexitok.training.optimizer import exponential_average
-from lexitok.training.state import TrainState
-
-Objective = Callable[[Any, Batch], tuple[jax.Array, Sums]]
+from lexitok.training.state import Fixed, TrainState
 
 
 def make_step(
@@ -31,27 +29,27 @@ def make_step(
     """
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Sums]:
-        grads, sums = summed_gradients(objective, state.model, batch, accumulate)
+        grads, sums = summed_gradients(objective, state.trained, state.fixed, batch, accumulate)
         scale = 1.0 / jnp.maximum(sums["weights"], 1.0)
         grads = jax.tree.map(lambda g: g * scale, grads)
-        updates, opt_state = optimizer.update(grads, state.optimizer, state.model)
-        model = optax.apply_updates(state.model, updates)
+        updates, opt_state = optimizer.update(grads, state.optimizer, state.trained)
+        trained = optax.apply_updates(state.trained, updates)
         average = state.ema
         if ema:
-            average = exponential_average(average, model, ema, state.step)
-        return TrainState(state.step + 1, model, opt_state, average), {
-            **sums,
-            "grad_norm": optax.tree.norm(grads),
-        }
+            average = exponential_average(average, trained, ema, state.step)
+        new = TrainState(state.step + 1, trained, state.fixed, opt_state, average)
+        return new, {**sums, "grad_norm": optax.tree.norm(grads)}
 
     return step
 
 
-def summed_gradients(objective: Objective, model: Any, batch: Batch, accumulate: int) -> tuple[Any, Sums]:
-    """Gradients and sums of the objective, one micro-batch at a time."""
+def summed_gradients(
+    objective: Objective, trained: Any, fixed: Fixed, batch: Batch, accumulate: int
+) -> tuple[Any, Sums]:
+    """Gradients of what is trained and sums of the objective, one micro-batch at a time."""
     gradient = jax.grad(objective, has_aux=True)
     if accumulate == 1:
-        return gradient(model, batch)
+        return gradient(trained, fixed, batch)
 
     def cut(x):  # every micro-batch takes rows from every device
         return jnp.moveaxis(x.reshape(x.shape[0] // accumulate, accumulate, *x.shape[1:]), 1, 0)
@@ -59,10 +57,10 @@ def summed_gradients(objective: Objective, model: Any, batch: Batch, accumulate:
     micro_batches = jax.tree.map(cut, batch)
     zeros = jax.tree.map(
         lambda s: jnp.zeros(s.shape, s.dtype),
-        jax.eval_shape(gradient, model, jax.tree.map(lambda x: x[0], micro_batches)),
+        jax.eval_shape(gradient, trained, fixed, jax.tree.map(lambda x: x[0], micro_batches)),
     )
 
     def add(total, micro_batch):
-        return jax.tree.map(jnp.add, total, gradient(model, micro_batch)), None
+        return jax.tree.map(jnp.add, total, gradient(trained, fixed, micro_batch)), None
 
     return jax.lax.scan(add, zeros, micro_batches)[0]

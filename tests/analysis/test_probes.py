@@ -20,7 +20,7 @@ from lexitok.models.build import model_for
 from lexitok.runs.checkpoint_files import RunRecord
 from lexitok.runs.checkpoints import Checkpoints
 from lexitok.sharding import make_mesh
-from lexitok.training.state import abstract_state, init_state
+from lexitok.training.state import StateMaker
 
 DOCUMENTS = [TEXT[i : i + 60] + b" the cat sat on the mat. " * 2 for i in range(0, 24, 4)]
 SHAPE = {"symbols": 48, "rows": 4}
@@ -73,7 +73,8 @@ def test_runs_are_opened_with_the_text_of_the_first(tmp_path):
     config.data.source, config.data.cache = f"jsonl:{tmp_path}/{{split}}.jsonl", str(tmp_path / "cache")
     encoder, path = make_encoder(config.text), tmp_path / "learned"
     make, optimizer, mesh = model_for(config, encoder), optax.adam(1e-3), make_mesh(fsdp=8, data=1)
-    state = init_state(make, optimizer, abstract_state(make, optimizer, mesh, ema=0.0), 3, ema=0.0)
+    states = StateMaker(make, optimizer)
+    state = states.init(states.abstract(mesh), 3)
     with Checkpoints(path, RunRecord(config, b"")) as checkpoints:
         checkpoints.save(1, state)
     (path / "config.json").write_text(to_json(config))

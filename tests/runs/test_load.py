@@ -15,7 +15,7 @@ from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.runs.checkpoint_files import CheckpointError, RunRecord
 from lexitok.runs.checkpoints import Checkpoints
-from lexitok.training.state import abstract_state, init_state
+from lexitok.training.state import StateMaker
 
 
 def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
@@ -31,7 +31,8 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
     encoder = make_encoder(config.text, tokenizer)
     mesh = make_mesh(fsdp=8, data=1)
     make, optimizer = model_for(config, encoder), optax.adam(1e-3)
-    state = init_state(make, optimizer, abstract_state(make, optimizer, mesh, ema=ema), 3, ema=ema)
+    states = StateMaker(make, optimizer, ema=ema)
+    state = states.init(states.abstract(mesh), 3)
     if ema:
         state.ema.interface.table.set_value(state.ema.interface.table[...] + 1)
     with Checkpoints(path, RunRecord(config, vocabulary)) as checkpoints:

@@ -1,6 +1,7 @@
 """The small model that BLT asks: out of its run, with a threshold that gives units of the wanted length."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -12,12 +13,13 @@ from lexitok.data.sources import open_source
 from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
 from lexitok.ops.attention import Positions
-from lexitok.parameter_names import names, to_dicts
+from lexitok.parameter_names import names, split, to_dicts
 from lexitok.runs.checkpoint_reading import read_checkpoint
-from lexitok.training import entropy
-from lexitok.training.errors import SetupError
+from lexitok.runs.load import load_model
+from lexitok.runs.parameters import read_parameters
+from lexitok.training import entropy, starts
 from lexitok.training.loop import train
-from lexitok.training.state import TrainState
+from lexitok.training.state import SetupError, TrainState, is_fixed
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,15 @@ def blt(tmp_path_factory) -> ConfigDict:
     return c
 
 
+def state_of(model, average=None) -> TrainState:
+    """A state of the given parameters, without an optimizer's."""
+    fixed, trained = split(model, is_fixed)
+    ema = None if average is None else split(average, is_fixed)[1]
+    return TrainState(jnp.zeros((), jnp.int32), trained, {"model": fixed}, None, ema)
+
+
 def fresh_state() -> TrainState:
-    return TrainState(0, small("blt")[0], None, None)
+    return state_of(small("blt")[0])
 
 
 def bytes_per_unit(router: EntropyRouter, c: ConfigDict) -> float:
@@ -72,11 +81,12 @@ def with_rule(router: EntropyRouter, rule: str) -> EntropyRouter:
 
 def test_a_fresh_model_asks_the_model_of_the_run(blt):
     """Weights and threshold arrive in parameters and in their average; the rest, and the state given, stay."""
-    state = TrainState(0, small("blt")[0], None, small("blt")[0])
+    state = state_of(small("blt")[0], small("blt")[0])
     before = names(jax.device_get(to_dicts(state.model)))
-    installed = entropy.install(state, blt, small("blt")[1])
-    asked = names(read_checkpoint(blt.model.stage.router.run).parameters)
-    for model in (installed.model, installed.ema):
+    installed, origins = starts.install(state, blt, small("blt")[1])
+    asked = read_parameters(blt.model.stage.router.run).parameters
+    assert [(origin.at, origin.part) for origin in origins] == [("stage.router.frozen_lm", "")]
+    for model in (installed.model, installed.averaged):
         for name, value in names(to_dicts(model)).items():
             if name.startswith("stage.router.frozen_lm."):
                 np.testing.assert_array_equal(value, asked[name.removeprefix("stage.router.frozen_lm.")])
@@ -94,7 +104,7 @@ def test_thresholds_give_the_wanted_bytes_per_unit(blt, rule, wanted):
     """What is compared between splitters is their rule, so their units have to be of one length (within 2 %)."""
     router = with_rule(fresh_state().model.stage.router, rule)
     threshold = entropy.calibrate(router, entropy._sample(blt, small("blt")[1]), wanted)
-    router.frozen_threshold = nnx.Param(jax.numpy.float32(threshold))
+    router.frozen_threshold = nnx.Param(jnp.float32(threshold))
     assert bytes_per_unit(router, blt) == pytest.approx(wanted, rel=0.02)
 
 
@@ -121,7 +131,7 @@ def test_a_run_has_to_be_named(blt):
     c = blt.copy_and_resolve_references()
     c.model.stage.router.run = ""
     with pytest.raises(SetupError, match=r"run is empty[\s\S]*train\.py --config=configs/entropy_lm\.py"):
-        entropy.install(fresh_state(), c, small("blt")[1])
+        starts.install(fresh_state(), c, small("blt")[1])
 
 
 def test_a_run_of_another_shape_is_named(blt):
@@ -129,11 +139,24 @@ def test_a_run_of_another_shape_is_named(blt):
     c = blt.copy_and_resolve_references()
     c.model.stage.router.lm.backbone.F += 1
     with pytest.raises(SetupError, match=r"is not the model of .*run; they differ in \{'backbone\.F': \(13, 12\)\}"):
-        entropy.install(fresh_state(), c, small("blt")[1])
+        starts.install(fresh_state(), c, small("blt")[1])
 
 
 def test_other_models_have_nothing_to_install():
     """Their states are as they were."""
     for kind in ("bytes", "hnet", "blt_space"):
-        state = TrainState(0, None, None, None)
-        assert entropy.install(state, small_config(kind), small(kind)[1]) is state
+        state = state_of(small(kind)[0])
+        assert starts.install(state, small_config(kind), small(kind)[1]) == (state, ())
+
+
+def test_a_model_that_asks_another_is_trained_and_averaged(blt, tmp_path):
+    """Its checkpoints hold neither the other model nor an average of it, and yet it is loaded whole."""
+    c = blt.copy_and_resolve_references()
+    c.train.steps, c.train.eval_every, c.train.ema = 2, 0, 0.9
+    train(c, tmp_path / "run")
+    stored = names(read_checkpoint(tmp_path / "run", part="").parameters)
+    assert [name for name in stored if "frozen_" in name] == ["fixed.model.stage.router.frozen_threshold"]
+    model, _ = load_model(tmp_path / "run")
+    asked = read_parameters(c.model.stage.router.run).parameters
+    for name, value in names(to_dicts(model.stage.router.frozen_lm)).items():
+        np.testing.assert_array_equal(value, asked[name])

@@ -178,22 +178,6 @@ def test_clipping():
     np.testing.assert_allclose(free, 100 * clipped, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_what_is_frozen_stays(name):
-    """A model that was trained before is asked, not trained: no gradient, moment or decay moves it, nor does its
-    gradient take part in the clipping of the others'."""
-    params = {
-        "router": {"frozen_lm": {"up": jnp.ones((4, 4))}, "frozen_threshold": jnp.ones(())},
-        "up": jnp.ones((4, 4)),
-    }
-    grads = jax.tree.map(lambda x: 7.0 * x, params)
-    c = config(name, weight_decay=0.5, eps=1.0)
-    updates = one_update(c, params, grads)
-    assert all((x == 0).all() for x in jax.tree.leaves(updates["router"]))
-    np.testing.assert_allclose(updates["up"], one_update(c, {"up": params["up"]}, {"up": grads["up"]})["up"])
-    assert np.abs(updates["up"]).min() > 0
-
-
 def test_exponential_average():
     """It follows the parameters at once in the beginning, and slowly later."""
     average, params = {"w": jnp.zeros(2)}, {"w": jnp.ones(2)}

@@ -1,0 +1,52 @@
+"""Next-symbol prediction."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from lexitok.data.batch import Batch
+from lexitok.data.encoders import Encoder
+from lexitok.training.state import Fixed, model_of
+
+
+def language_modelling(c: ConfigDict, encoder: Encoder) -> Callable[[Any, Fixed, Batch], tuple[Array, dict]]:
+    """The nats of a batch's targets, and the model's own losses.
+
+    Its sums: `weights` (targets), `loss` (nats of all of them), `nats` of text and end-of-unit symbols, `eot_nats`,
+    `bytes` of raw text, `right` (targets that have the largest logit), and what the model counts itself; `extra_loss`,
+    times targets, where it has losses of its own. The symbol that ends documents is learned like any other, but its
+    nats are no text's.
+
+    Args:
+      c: the section `objective`: `z_loss`, the weight of the squared log-normaliser (arXiv 2204.02311), and `chunk`,
+        positions of a row whose logits are computed at once.
+      encoder: of the symbols.
+    """
+    z_loss, chunk, eot = c.z_loss, c.chunk, encoder.vocabulary.eot
+
+    def objective(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+        scores, extras = model_of(trained, fixed).scores_and_extras(batch, chunk)
+        weights = batch.tokens.weights_BxS
+        loss = jnp.sum(weights * scores.nll_BxS)
+        ends = batch.tokens.targets_BxS == eot
+        eot_nats = jnp.sum(jnp.where(ends, weights * scores.nll_BxS, 0.0))
+        sums = {
+            "weights": jnp.sum(weights),
+            "loss": loss,
+            "nats": loss - eot_nats,
+            "eot_nats": eot_nats,
+            "bytes": jnp.sum(jnp.where(weights > 0, batch.tokens.bytes_BxS, 0)).astype(jnp.float32),
+            "right": jnp.sum(weights * scores.is_top_BxS.astype(jnp.float32)),
+        }
+        # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.
+        sums["extra_loss"] = extras.loss * sums["weights"]
+        sums |= extras.sums
+        total = loss + sums["extra_loss"]
+        if z_loss:
+            total = total + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
+        return total, sums
+
+    return objective

@@ -1,0 +1,161 @@
+"""What a fresh run takes from other runs: a list of parts of its model, each with where its parameters are from.
+
+`train.start` names one, such as a pretrained backbone; a router that asks a model of its own (BLT) names another. Where
+such a part is fixed, checkpoints keep its origin in place of its arrays.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from lexitok.config.files import diff
+from lexitok.data.encoders import Encoder
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.checkpoint_files import RunRecord
+from lexitok.runs.load import encoder_of
+from lexitok.runs.origin import Origin
+from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
+from lexitok.training import entropy
+from lexitok.training.state import SetupError, TrainState, is_fixed, with_parameters
+
+log = logging.getLogger(__name__)
+_INTERFACE = "interface"  # the part of a model whose rows are the symbols of a vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A part of a model that begins as that of another run's.
+
+    Attributes:
+      key: the setting that says so, for errors.
+      run: directory of the run.
+      part: of its model; empty: the whole.
+      at: the part of this model; empty: the whole.
+      model: the section `model` that the run has to have; None: any.
+    """
+
+    key: str
+    run: str
+    part: str
+    at: str
+    model: ConfigDict | None = None
+
+
+def starts_of(config: ConfigDict) -> list[Start]:
+    """What a run's config takes from other runs.
+
+    Raises:
+      SetupError: a router asks a model, and no run is named.
+    """
+    c, found = config.train.start, []
+    if config.model.kind == "byte_unit_lm" and config.model.stage.router.kind == "entropy":
+        found.append(_asked(config.model.stage.router))
+    if c.run:
+        found.append(Start("train.start", c.run, c.part, c.at))
+    return found
+
+
+def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[TrainState, tuple[Origin, ...]]:
+    """A fresh state with the parameters that its config takes from other runs, and where its fixed parts are from.
+
+    What is read is what those runs would be evaluated with: the average of their parameters where they kept one.
+
+    Raises:
+      SetupError: that part of a run's model has not just the parameters of this place, each of its shape; or it has a
+        table for the symbols of another vocabulary.
+      CheckpointError: a run has no checkpoint that can be read.
+    """
+    here = names(jax.eval_shape(lambda: to_dicts(state.model)))
+    origins: list[Origin] = []
+    for start in starts_of(config):
+        checkpoint = read_parameters(start.run)
+        taken = part_of(checkpoint.parameters, start.part, start.at)
+        _check_model(start, checkpoint.config)
+        _check_parameters(taken, here, start)
+        _check_vocabulary(taken, start, checkpoint.record, encoder)
+        log.info("%d parameters begin as those of %s", len(taken), start.run)
+        state = with_parameters(state, taken)
+        origins += _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
+    if config.model.kind == "byte_unit_lm" and config.model.stage.router.kind == "entropy":
+        state = entropy.calibrated(state, config, encoder)
+    return state, tuple(origins)
+
+
+def _asked(router: ConfigDict) -> Start:
+    if not router.run:
+        raise SetupError(
+            "model.stage.router.run is empty: BLT's splitter asks a small byte model. Train one, and name its run:\n"
+            f"    {entropy.TRAIN}\n    --config.model.stage.router.run=RUN\n(or split at spaces: configs/blt.py:space)"
+        )
+    return Start("model.stage.router", router.run, "", "stage.router.frozen_lm", router.lm)
+
+
+def _check_model(start: Start, config: ConfigDict) -> None:
+    if start.model is None:
+        return
+    differences = {k: v for k, v in diff(start.model, config.model).items() if not k.endswith("compute_dtype")}
+    if differences:
+        raise SetupError(f"{start.key}.lm is not the model of {start.run}; they differ in {differences}")
+
+
+def _check_parameters(taken: Mapping[str, Any], here: Mapping[str, Any], start: Start) -> None:
+    wanted = {name: tuple(x.shape) for name, x in here.items() if is_in(start.at, name)}
+    given = {name: tuple(x.shape) for name, x in taken.items()}
+    differing = [
+        f"{name}: there {given.get(name, 'none')}, here {wanted.get(name, 'none')}"
+        for name in sorted(wanted.keys() | given.keys())
+        if wanted.get(name) != given.get(name)
+    ]
+    if differing or not given:
+        whole = "the whole model"
+        raise SetupError(
+            f"{start.key} takes '{start.part or whole}' of {start.run} for '{start.at or whole}', which has other "
+            f"parameters: {'; '.join(differing[:3]) or 'none at all'}"
+            f"{f' and {len(differing) - 3} more' if len(differing) > 3 else ''}"
+        )
+
+
+def _check_vocabulary(taken: Mapping[str, Any], start: Start, record: RunRecord, encoder: Encoder) -> None:
+    """What is read by symbol has to have the symbols of this run."""
+    if not any(_INTERFACE in name.split(".") for name in taken):
+        return
+    there, here = encoder_of(record).vocabulary.fingerprint, encoder.vocabulary.fingerprint
+    if there != here:
+        raise SetupError(
+            f"{start.key} takes an interface of {start.run}, whose vocabulary has the fingerprint {there[:12]}…, and "
+            f"this run's has {here[:12]}…: the same ids stand for other tokens. Name the run's vocabulary, "
+            f"--config.text.vocabulary.path={start.run}/vocabulary.model, or take a part without an interface"
+        )
+
+
+def _origins(
+    taken: Mapping[str, Any], here: Mapping[str, Any], start: Start, step: int, frozen: Sequence[str]
+) -> list[Origin]:
+    """Of the fixed parts among what was taken; single numbers are kept as they are."""
+    groups: dict[str, dict[str, Any]] = {}
+    for name, values in taken.items():
+        if is_fixed(name, frozen) and len(here[name].shape):
+            groups.setdefault(_fixed_part(name, frozen), {})[name] = values
+    return [
+        Origin(at, start.run, _there(at, start), step, fingerprint(parameters)) for at, parameters in groups.items()
+    ]
+
+
+def _fixed_part(name: str, frozen: Sequence[str]) -> str:
+    """The largest part that a fixed parameter is fixed with."""
+    named = [part for part in frozen if is_in(part, name)]
+    if named:
+        return min(named, key=len)
+    parts = name.split(".")
+    first = next(i for i, part in enumerate(parts) if part.startswith("frozen_"))
+    return ".".join(parts[: first + 1])
+
+
+def _there(at: str, start: Start) -> str:
+    """The name that a part of this model has in the run that it is taken from."""
+    below = at.removeprefix(start.at).removeprefix(".")
+    return ".".join(part for part in (start.part, below) if part)

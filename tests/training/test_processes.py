@@ -1,0 +1,119 @@
+"""Two processes that train one model together: as one process would, and through a restart."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from samples import CONFIGS, TEXT
+
+from lexitok.config.files import load_config
+from lexitok.data.pipeline import train_iterator
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.metrics import read_metrics
+from lexitok.runs.parameters import read_parameters
+from lexitok.sharding import put_rows
+from lexitok.text.bits import bits_per_byte
+from lexitok.training.processes import ProcessesError, join
+from lexitok.training.setup import make_setup
+
+TRAIN = Path(__file__).parents[2] / "experiments" / "train.py"
+SETTINGS = [
+    *("data.rows=8", "data.symbols=64", "data.packing_bins=4", "mesh.data=2", "mesh.fsdp=2", "optimizer.warmup=0"),
+    *("model.backbone.D=16", "model.backbone.L=1", "model.backbone.N=4", "model.backbone.F=24", "model.backbone.K=4"),
+    *("text.vocabulary.size=320", "train.log_every=1", "train.eval_every=2", "train.checkpoint_every=2"),
+    *("train.ema=0.9", "eval.bytes=2000", "optimizer.lr=1e-2"),
+]
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_NUM_CPU_DEVICES": "2",
+    "JAX_CPU_COLLECTIVES_IMPLEMENTATION": "gloo",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+}
+
+
+def run_two(workdir: Path, settings: list[str]) -> list[subprocess.CompletedProcess]:
+    """Trains with two processes of two devices each, which have only the directory and a port in common."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, TRAIN, f"--config={CONFIGS}/subword.py:tiny", f"--workdir={workdir}"]
+    command += [f"--config.{setting}" for setting in settings]
+    started = [
+        subprocess.Popen(
+            [*command, f"--processes={address},2,{index}"],
+            env=os.environ | ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    ended = []
+    for process in started:
+        out, error = process.communicate(timeout=240)
+        ended.append(subprocess.CompletedProcess(process.args, process.returncode, out, error))
+    for process in ended:
+        assert process.returncode == 0, process.stderr[-3000:]
+    return ended
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> list[str]:
+    root = tmp_path_factory.mktemp("processes")
+    (root / "texts").mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        words = rng.permutation(TEXT.decode().split())
+        (root / "texts" / f"{i}.txt").write_text(" ".join(words))
+    return [*SETTINGS, f"data.source=text:{root}/texts/*.txt", f"data.cache={root}/cache"]
+
+
+def of_one_process(settings: list[str], steps: int) -> tuple[dict, list[float]]:
+    """Parameters and bits per byte after steps of one process on the rows of both."""
+    c = load_config(f"{CONFIGS}/subword.py:tiny", [*settings, f"train.steps={steps}"])
+    setup = make_setup(c, devices=jax.devices()[:4])
+    shares = [train_iterator(c, setup.encoder, share=(i, 2)) for i in range(2)]
+    found = []
+    with jax.set_mesh(setup.mesh):
+        state, step = setup.init_state(), setup.step()
+        for _ in range(steps):
+            rows = jax.tree.map(lambda *x: np.concatenate(x), *(next(share) for share in shares))
+            state, sums = step(state, put_rows(rows))
+            found.append(bits_per_byte(float(sums["nats"]), float(sums["bytes"])))
+    return names(jax.device_get(to_dicts(state.averaged))), found
+
+
+def test_two_processes_are_one(settings, tmp_path):
+    """They see other rows each and have parts of the model each; what comes out is what one process comes to.
+
+    They stop after two steps, and go on for two more: the checkpoint has the place of both in the data.
+    """
+    workdir = tmp_path / "run"
+    run_two(workdir, [*settings, "train.steps=2", "optimizer.schedule=constant"])
+    ended = run_two(workdir, [*settings, "train.steps=4", "optimizer.schedule=constant"])
+    expected, bpb = of_one_process([*settings, "optimizer.schedule=constant"], 4)
+    rows = read_metrics(workdir)
+    np.testing.assert_allclose([row["train/bpb"] for row in rows if "train/bpb" in row], bpb, rtol=1e-4)
+    assert [row["step"] for row in rows if "eval/bpb" in row] == [2, 4]
+    for name, x in read_parameters(workdir).parameters.items():
+        np.testing.assert_allclose(x, expected[name], atol=2e-4, err_msg=name)
+    # One of them talks, and both know the result.
+    assert "4/4" in ended[0].stderr and "4/4" not in ended[1].stderr
+    results = [json.loads(process.stdout[process.stdout.index("{") :]) for process in ended]
+    assert results[0]["bpb"] == results[1]["bpb"] == pytest.approx(rows[-1]["eval/bpb"])
+
+
+@pytest.mark.parametrize(
+    ("processes", "message"),
+    [("two", "is one of one, auto, ADDRESS:PORT,COUNT,INDEX, not 'two'"), ("a:1,2,2", "the last is number 1")],
+)
+def test_processes_are_named_right(processes, message):
+    """A process that waits for others that never come says nothing at all."""
+    with pytest.raises(ProcessesError, match=message):
+        join(processes)

@@ -1,0 +1,167 @@
+"""Runs that begin with the parameters of others, and parts that are not trained."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from samples import TEXT, small_config
+
+from lexitok import config as C
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.checkpoint_files import CheckpointError
+from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.load import load_model
+from lexitok.runs.parameters import read_parameters
+from lexitok.training.loop import train
+from lexitok.training.setup import make_setup
+from lexitok.training.state import SetupError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> tuple[ConfigDict, str]:
+    """The config of a small HAT, and its run of two steps."""
+    root = tmp_path_factory.mktemp("start")
+    (root / "texts").mkdir()
+    for i in range(24):
+        (root / "texts" / f"{i}.txt").write_bytes(TEXT)
+    c = small_config("hat_v2")
+    c.data.source, c.data.cache = f"text:{root}/texts/*.txt", str(root / "cache")
+    c.data.rows, c.data.symbols, c.data.units, c.data.packing_bins = 8, 128, 96, 8
+    c.train.steps, c.train.eval_every, c.optimizer.warmup = 2, 0, 0
+    train(c, root / "run")
+    return c, str(root / "run")
+
+
+def changed(c: ConfigDict, **start: str) -> ConfigDict:
+    c = c.copy_and_resolve_references()
+    c.train.start.update(start)
+    return c
+
+
+def parameters(c: ConfigDict) -> dict[str, np.ndarray]:
+    return names(jax.device_get(to_dicts(make_setup(c).init_state().model)))
+
+
+def test_a_run_begins_as_another_ended(trained):
+    """Every parameter is that of the other run's checkpoint, and no other state is."""
+    c, run = trained
+    state = make_setup(changed(c, run=run)).init_state()
+    saved = read_parameters(run).parameters
+    for name, x in names(jax.device_get(to_dicts(state.model))).items():
+        np.testing.assert_array_equal(x, saved[name], err_msg=name)
+    assert int(state.step) == 0
+
+
+def test_a_part_is_taken_for_a_part_of_another_name(trained):
+    """What is not taken is what a fresh run would begin with; here the decoder's layers begin as the encoder's."""
+    c, run = trained
+    saved, fresh = read_parameters(run).parameters, parameters(c)
+    found = parameters(changed(c, run=run, part="stage.encoder.layers", at="stage.decoder.layers"))
+    taken = [name for name in found if name.startswith("stage.decoder.layers.")]
+    assert taken
+    for name, x in found.items():
+        source = saved[name.replace("decoder", "encoder")] if name in taken else fresh[name]
+        np.testing.assert_array_equal(x, source, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"part": "stage.backbone"}, r"takes 'stage.backbone' of .* for 'the whole model', which has other parameters"),
+        ({"part": "stage.backbone", "at": "stage.encoder"}, r"stage.encoder.layers.* there .*, here .* more"),
+        ({"part": "stage.back", "at": "stage.back"}, r"takes 'stage.back' .* none at all"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(trained, start, message):
+    """With the first that differ: a model that is partly another's would train, and nobody would know."""
+    c, run = trained
+    with pytest.raises(SetupError, match=message):
+        make_setup(changed(c, run=run, **start)).init_state()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_frozen_parts_are_not_trained(trained, tmp_path, optimizer):
+    """The backbone stays bit for bit what it was, all else moves, and its gradient is not in the norm."""
+    c, run = trained
+    c = changed(c, run=run)
+    c.optimizer.frozen, c.optimizer.name = ("stage.backbone", "interface.head"), optimizer
+    train(c, tmp_path / "frozen")
+    before, after = (read_parameters(path).parameters for path in (run, tmp_path / "frozen"))
+    for name, x in after.items():
+        still = name.startswith("stage.backbone.") or name == "interface.head"
+        assert (x == before[name]).all() == still, name
+    moments = names(to_dicts(make_setup(c).abstract_state.optimizer))
+    assert any("stage.decoder" in name for name in moments) and not any("stage.backbone" in name for name in moments)
+
+
+def test_parts_to_freeze_have_to_be_there(trained):
+    """A name that is not the model's would freeze nothing."""
+    c = trained[0].copy_and_resolve_references()
+    c.optimizer.frozen = ("backbone",)
+    with pytest.raises(SetupError, match=r"the model has no part 'backbone'; there are .*stage.backbone.layers"):
+        make_setup(c).step()
+
+
+def test_what_is_fixed_is_kept_by_its_origin(trained, tmp_path):
+    """A checkpoint of a large frozen backbone holds no copy of it; what it was is checked where it comes from."""
+    c, run = trained
+    origin, tuned = tmp_path / "origin", tmp_path / "tuned"
+    shutil.copytree(run, origin)
+    c = changed(c, run=str(origin))
+    c.optimizer.frozen = ("stage.backbone",)
+    train(c, tuned)
+    assert not any("stage.backbone" in name for name in names(read_checkpoint(tuned, part="").parameters))
+    expected = names(jax.device_get(to_dicts(load_model(tuned)[0])))
+    # Both directories are somewhere else now: the origin is found beside the run.
+    (tmp_path / "moved").mkdir()
+    for path in (origin, tuned):
+        path.rename(tmp_path / "moved" / path.name)
+    tuned = tmp_path / "moved" / "tuned"
+    for name, x in names(jax.device_get(to_dicts(load_model(tuned)[0]))).items():
+        np.testing.assert_array_equal(x, expected[name], err_msg=name)
+    # A run that goes on reads it there, too.
+    c.train.steps = 3
+    train(c, tuned)
+    assert read_parameters(tuned).step == 3
+    # What has changed since is no longer what the run was trained with.
+    shutil.rmtree(tmp_path / "moved" / "origin")
+    with pytest.raises(CheckpointError, match=r"comes from step 2 of .*origin, which is not there"):
+        load_model(tuned)
+    other = changed(c)
+    other.train.start.run, other.optimizer.frozen, other.seed, other.train.steps = "", (), 1, 2
+    train(other, tmp_path / "moved" / "origin")
+    with pytest.raises(CheckpointError, match="which has other parameters now"):
+        load_model(tuned)
+
+
+def test_what_is_fixed_can_be_bfloat16(trained):
+    """Matrices are rounded, norms are not, and what is trained stays float32."""
+    c, run = trained
+    c = changed(c, run=run)
+    c.optimizer.frozen, c.optimizer.frozen_dtype = ("stage.backbone",), "bfloat16"
+    state = make_setup(c).init_state()
+    for name, x in names(to_dicts(state.model)).items():
+        rounded = name.startswith("stage.backbone.") and x.ndim > 1
+        assert x.dtype == ("bfloat16" if rounded else "float32"), name
+
+
+def test_symbols_of_another_vocabulary_are_refused(trained, tmp_path):
+    """A table whose rows stand for other tokens fits in shape, and would train without a word."""
+    c = trained[0].copy_and_resolve_references()
+    c.text.kind, c.model = "subword", C.token_lm()
+    c.model.backbone = C.transformer(D=8, L=1, H=2, K=2, N=4, F=8)
+    c.text.vocabulary.size = 320
+    train(c, tmp_path / "run")
+    (tmp_path / "texts").mkdir()
+    for i in range(24):
+        (tmp_path / "texts" / f"{i}.txt").write_bytes(TEXT[::-1].decode(errors="ignore").encode() * 2)
+    other = changed(c, run=str(tmp_path / "run"))
+    other.data.source = f"text:{tmp_path}/texts/*.txt"
+    with pytest.raises(SetupError, match=r"takes an interface of .*run, whose vocabulary has the fingerprint"):
+        make_setup(other).init_state()
+    # Its backbone has no symbols; and with its vocabulary, all of it is taken.
+    make_setup(changed(other, part="backbone", at="backbone")).init_state()
+    other.text.vocabulary.path = str(tmp_path / "run" / "vocabulary.model")
+    make_setup(other).init_state()
