@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-real lint format benchmarks pod lock clean
+.PHONY: help quickstart test test-slow test-real test-processors test-optimised lint format benchmarks pod lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -25,6 +25,13 @@ test-slow: .venv/test  ## what takes long: whole training runs, more meshes, a 1
 # Checkpoints are held against transformers, too, where LEXITOK_TORCH_PYTHON names a Python that has it and torch.
 test-real: .venv/real  ## all tests of tokenizers and checkpoints, with the real Gemma 3 270M
 	.venv/bin/pytest -m '' tests/text tests/hub --durations=15
+
+test-processors: .venv/test  ## the tests as processors with other instructions would run them
+	for isa in SSE4_2 AVX AVX2 AVX512; do \
+		XLA_FLAGS=--xla_cpu_max_isa=$$isa .venv/bin/pytest -n $(JOBS) || exit 1; done
+
+test-optimised: .venv/test  ## models, decoders and ops with XLA's optimisations, without which all other tests run
+	LEXITOK_OPTIMISED=1 .venv/bin/pytest -n $(JOBS) tests/ops tests/nn tests/interfaces tests/models tests/inference
 
 lint: .venv/test  ## ruff and pyright
 	.venv/bin/ruff check

@@ -185,17 +185,25 @@ def principal_axes(packed: np.ndarray) -> np.ndarray:
 
 
 def _ranks(packed: np.ndarray, mean: np.ndarray, axes: np.ndarray | None, room: int) -> np.ndarray:
-    """The number of each picture among those before it whose vectors of length `sqrt(room)` are equal in bfloat16."""
-    seen: Counter[bytes] = Counter()
-    ranks: list[int] = []
-    for pixels in _blocks(packed):
-        vectors = pixels - mean if axes is None else (pixels - mean) @ axes
+    """The number of each picture among those before it whose vectors of length `sqrt(room)` are equal in bfloat16.
+
+    Equal pictures have one vector: a product may round the same row differently at another place. The vectors are
+    computed in float64, so that what is rounded to bfloat16 is the same on every machine.
+    """
+    pictures, which = np.unique(packed, axis=0, return_inverse=True)
+    keys: list[bytes] = []
+    for pixels in _blocks(pictures):
+        vectors = pixels.astype(np.float64) - mean
+        vectors = vectors if axes is None else vectors @ axes
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         vectors = vectors * (room**0.5 / np.where(length > 0, length, 1)) + 0.0  # there are no negative zeros
-        for row in vectors.astype(ml_dtypes.bfloat16):
-            key = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-            ranks.append(seen[key])
-            seen[key] += 1
+        rounded = vectors.astype(np.float32).astype(ml_dtypes.bfloat16)
+        keys += [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rounded]
+    seen: Counter[bytes] = Counter()
+    ranks: list[int] = []
+    for picture in which.reshape(-1).tolist():
+        ranks.append(seen[keys[picture]])
+        seen[keys[picture]] += 1
     return np.array(ranks, np.int32)
 
 

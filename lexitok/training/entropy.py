@@ -18,6 +18,8 @@ from lexitok.training.state import SetupError, TrainState, with_parameters
 
 log = logging.getLogger(__name__)
 _TOLERANCE = 0.1  # of the number of units that is asked for
+_NEARLY = 0.005  # of that number, by which a threshold may miss it for being further from any value
+_ROUNDING = 1e-5  # nats; entropies of the same text on two processors differ by less
 TRAIN = "python experiments/train.py --config=configs/entropy_lm.py --workdir=RUN"
 
 
@@ -60,14 +62,24 @@ def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: f
             f"a sample of {positions} positions cannot be cut into units of {bytes_per_unit} bytes: raise "
             "model.stage.router.sample_bytes"
         )
-    threshold = float((values[-wanted - 1] + values[-wanted]) / 2)
-    found = int((values > threshold).sum())
-    if abs(found - wanted) > _TOLERANCE * wanted:
+    threshold = _in_the_widest_gap(values, wanted)
+    # As many as another machine may find, whose rounding differs.
+    found = [int((values > threshold + nudge).sum()) for nudge in (_ROUNDING, 0.0, -_ROUNDING)]
+    if any(abs(count - wanted) > _TOLERANCE * wanted for count in found):
         raise SetupError(
-            f"no threshold gives units of {bytes_per_unit} bytes, the nearest {positions / (found or 1):.2f}: many "
-            "entropies of the sample are equal. Does the text repeat itself? Another router.sample_bytes may help"
+            f"no threshold gives units of {bytes_per_unit} bytes, the nearest {positions / (found[1] or 1):.2f}: many "
+            "entropies of the sample are equal, or differ by rounding only. Does the text repeat itself? Another "
+            "router.sample_bytes may help"
         )
     return threshold
+
+
+def _in_the_widest_gap(values: np.ndarray, wanted: int) -> float:
+    """The middle of the widest gap between the values next to which `wanted` of them are above, or nearly as many."""
+    reach = int(_NEARLY * wanted)
+    cuts = np.arange(max(len(values) - wanted - reach, 1), min(len(values) - wanted + reach, len(values) - 1) + 1)
+    cut = cuts[np.argmax(values[cuts] - values[cuts - 1])]
+    return float((values[cut - 1].astype(np.float64) + values[cut]) / 2)
 
 
 def _positions(batch: Batch) -> Positions:
