@@ -17,7 +17,8 @@ jax.config.update("jax_num_cpu_devices", 8)
 OPTIMISED = bool(os.environ.get("LEXITOK_OPTIMISED"))  # `make test-optimised`
 jax.config.update("jax_disable_most_optimizations", not OPTIMISED)  # the suite compiles more than it computes
 # Workers compile the same programs, and so does the next run of the tests with the same settings of the compiler.
-PROGRAMS = "-".join(["programs", *(["optimised"] if OPTIMISED else []), *os.environ.get("XLA_FLAGS", "").split("=")[1:]])
+FLAGS = ["optimised"] * OPTIMISED + os.environ.get("XLA_FLAGS", "").split("=")[1:]
+PROGRAMS = "-".join(["programs", *FLAGS])
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

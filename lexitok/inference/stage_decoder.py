@@ -67,7 +67,7 @@ def empty(stage: Stage, rows: int, positions: int, new: int, closes: int, longes
         backbone=_empty_backbone(stage, rows, -(-positions // c.slots) * c.slots, closes * c.slots),
         router=stage.finder.empty(rows, positions, new, dtype) if routes(stage) else None,
         held_BxSxE=jnp.zeros((rows, positions, width(c.encoder)), dtype),
-        guide_Bx1xD=jnp.tile(stage.first_guide()[None, None], (rows, 1, 1)),
+        guide_Bx1xD=jnp.tile(stage.first_guide().astype(dtype)[None, None], (rows, 1, 1)),
         closed_B=jnp.zeros(rows, jnp.int32),  # arrays of their own, as all are donated
         open_B=jnp.zeros(rows, jnp.int32),
         moved_B=jnp.zeros(rows, jnp.int32),

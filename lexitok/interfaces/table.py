@@ -17,7 +17,7 @@ class Table(Headed):
 
     A tied table is drawn with standard deviation `D ** -0.5`, so that logits start near unit size; `embed_scale` then
     sets the size of what enters (Gemma: `sqrt(D)`). With `rows`, symbols share the rows of the table modulo it; 0: each
-    has its own.
+    has its own, and an id out of range enters as NaN: no other symbol's vector, and no step goes on with it.
     """
 
     def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
@@ -30,7 +30,7 @@ class Table(Headed):
                 "cannot be tied"
             )
         tied = c.tied == "yes"
-        self.embed_scale = c.embed_scale
+        self.embed_scale, self.shared = c.embed_scale, bool(c.rows)
         self.table = normal(rngs, (c.rows or V, D), D if tied else 1)
         super().__init__(V, D, softcap=c.softcap, rngs=rngs, read_out="other" if tied else "head")
 
@@ -39,8 +39,10 @@ class Table(Headed):
     ) -> Float[Array, "B S D"]:
         """The vectors of the symbols, in `dtype`."""
         del seeds_B
-        row = symbols_BxS % self.table.shape[0]
-        return self.table[...].astype(dtype)[row] * jnp.asarray(self.embed_scale, dtype)
+        # Looked up, then cast: the gradient of a row is a sum over all positions of its symbol, and so it is float32.
+        rows = symbols_BxS % self.table.shape[0] if self.shared else symbols_BxS
+        found = self.table[...].at[rows].get(mode="fill", fill_value=jnp.nan)
+        return found.astype(dtype) * jnp.asarray(self.embed_scale, dtype)
 
     @property
     def read_out(self) -> Float[Array, "V D"]:

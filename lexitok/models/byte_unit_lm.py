@@ -74,7 +74,7 @@ class ByteUnitLM(nnx.Module):
         if self.slots is None:
             return embedded_BxSxE
         p = self.slots.shape[0]
-        own = self.slots[...].astype(self.dtype)[jnp.clip(slot_BxS, 0, p - 1)]
+        own = self.slots[...][jnp.clip(slot_BxS, 0, p - 1)].astype(self.dtype)  # cast last: summed up in float32
         return jnp.where(((slot_BxS >= 0) & (slot_BxS < p))[..., None], own, embedded_BxSxE)
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from lexitok.config import width
 from lexitok.models import unit_reductions
 from lexitok.models.cross_attention import CrossAttention
-from lexitok.nn.layers import Project, RmsNorm, normal, rope
+from lexitok.nn.layers import Project, RmsNorm, normal, rope, spread
 
 
 @runtime_checkable
@@ -166,8 +166,8 @@ class Pad(nnx.Module):
 
     def __call__(self, x_BxWxE: Float[Array, "B W E"]) -> Float[Array, "B W D"]:
         B, W, _ = x_BxWxE.shape
-        pad = jnp.zeros(self.more, x_BxWxE.dtype) if self.pad is None else self.pad[...].astype(x_BxWxE.dtype)
-        return jnp.concatenate([x_BxWxE, jnp.broadcast_to(pad[None, None], (B, W, self.more))], axis=-1)
+        pad = jnp.zeros((B, W, self.more), x_BxWxE.dtype)
+        return jnp.concatenate([x_BxWxE, pad if self.pad is None else spread(self.pad[...], pad)], axis=-1)
 
 
 class NormedProject(nnx.Module):

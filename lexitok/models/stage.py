@@ -20,7 +20,7 @@ from lexitok.models.pools import POOLS
 from lexitok.models.routers import ROUTERS, Boundaries, DistilledRouter
 from lexitok.models.units import moved_since, units_from_ends
 from lexitok.models.unpools import UNPOOLS, UnitView
-from lexitok.nn.layers import normal
+from lexitok.nn.layers import normal, spread
 from lexitok.nn.stacks import make_stack
 from lexitok.ops.attention import Positions
 
@@ -134,14 +134,13 @@ class Stage(nnx.Module):
         return Positions(units.of_BxS, positions.positions_BxS)
 
     def first_guide(self) -> Float[Array, "D"]:
-        """What positions see that see no unit."""
+        """What positions see that see no unit, float32."""
         D = self.c.slots * width(self.c.backbone)
-        return jnp.zeros(D, self.dtype) if self.first is None else self.first[...].astype(self.dtype)
+        return jnp.zeros(D, jnp.float32) if self.first is None else self.first[...]
 
     def with_first(self, guides_BxWxD: Float[Array, "B W D"]) -> Float[Array, "B V D"]:
         """Guides, and behind them what positions see that see none."""
-        first = jnp.broadcast_to(self.first_guide()[None, None], (len(guides_BxWxD), 1, guides_BxWxD.shape[-1]))
-        return jnp.concatenate([guides_BxWxD, first.astype(guides_BxWxD.dtype)], axis=1)
+        return jnp.concatenate([guides_BxWxD, spread(self.first_guide(), guides_BxWxD[:, :1])], axis=1)
 
 
 def make_backbone(c: ConfigDict, dtype: DTypeLike, rngs: nnx.Rngs) -> Any:

@@ -31,7 +31,7 @@ class Project(nnx.Module):
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         y = x @ self.project[...].astype(x.dtype)
-        return y if self.bias is None else y + jnp.expand_dims(self.bias[...].astype(x.dtype), range(x.ndim - 1))
+        return y if self.bias is None else y + spread(self.bias[...], y)
 
 
 class Bias(nnx.Module):
@@ -41,8 +41,16 @@ class Bias(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(shape, jnp.float32))
 
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
-        bias = self.bias[...]
-        return x + jnp.expand_dims(bias.astype(x.dtype), range(x.ndim - bias.ndim))
+        return x + spread(self.bias[...], x)
+
+
+def spread(values: Float[Array, "*N"], like: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    """A parameter at all positions of an array, in its dtype: `values` are its last axes.
+
+    It is spread, then cast: so its gradient, a sum over all positions, is added up in float32.
+    """
+    whole = jnp.broadcast_to(jnp.expand_dims(values, range(like.ndim - values.ndim)), like.shape)
+    return whole.astype(like.dtype)
 
 
 def biased(bias: Bias | None, x: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -35,7 +36,9 @@ class CosineRouter(nnx.Module):
         return self._decide(before(h), h, positions)
 
     def _decide(self, before_BxSxD: Array, h_BxSxD: Array, positions: Positions) -> Boundaries:
-        cosine = jnp.sum(_unit(before_BxSxD @ self.queries[...]) * _unit(h_BxSxD @ self.keys[...]), axis=-1)
+        with jax.default_matmul_precision("highest"):  # accelerators would round both sides to fewer bits
+            queries, keys = before_BxSxD @ self.queries[...], h_BxSxD @ self.keys[...]
+        cosine = jnp.sum(_unit(queries) * _unit(keys), axis=-1)
         chance = jnp.clip((1.0 - cosine) / 2.0, 0.0, 1.0)
         chance = jnp.where(positions.positions_BxS == 0, 1.0, chance)
         return Boundaries(chance > 0.5, chance)

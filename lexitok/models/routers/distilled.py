@@ -4,6 +4,7 @@ The units themselves come with the text, and the symbols that the model writes s
 is to find the units of a text without the tokenizer, as for a prompt.
 """
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -29,7 +30,9 @@ class DistilledRouter(nnx.Module):
         """The probability that a unit ends with a position; of a row's last, which sees no next, nothing is known."""
         h = h_BxSxD.astype(jnp.float32)
         after = jnp.concatenate([h[:, 1:], jnp.zeros_like(h[:, :1])], axis=1)
-        cosine = jnp.sum(_unit(h @ self.queries[...]) * _unit(after @ self.keys[...]), axis=-1)
+        with jax.default_matmul_precision("highest"):
+            queries, keys = h @ self.queries[...], after @ self.keys[...]
+        cosine = jnp.sum(_unit(queries) * _unit(keys), axis=-1)
         return jnp.clip((1.0 - cosine) / 2.0, _SURE, 1.0 - _SURE)
 
     def loss(

@@ -17,7 +17,7 @@ RULES = ("global", "relative")
 
 
 class EntropyRouter(nnx.Module):
-    """A frozen `TokenLM` over the same symbols, in float32, and a threshold on the entropy of its predictions.
+    """A frozen `TokenLM` over the same symbols, float32 by product too, and a threshold on its predictions' entropy.
 
     `c` has `lm`, the shape of the model; `rule`: a unit ends where the entropy is above the threshold (`global`), or
     where it rises by more than it (`relative`); and `longest`, the positions after which a unit ends in any case. As in
@@ -36,7 +36,8 @@ class EntropyRouter(nnx.Module):
     def entropies(self, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Float[Array, "B S"]:
         """Entropy of the prediction behind each position, nats."""
         lm = jax.lax.stop_gradient(self.frozen_lm)
-        return _entropy(lm, lm.backbone(_embed(lm, symbols_BxS), positions))
+        with jax.default_matmul_precision("highest"):
+            return _entropy(lm, lm.backbone(_embed(lm, symbols_BxS), positions))
 
     def measure(self, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Float[Array, "B S"]:
         """What the rule compares with the threshold: the entropy, or its rise from the position before; nats."""
@@ -76,8 +77,9 @@ class EntropyRouter(nnx.Module):
         """As a call, on new positions behind those that were read."""
         del h_BxTxD
         (cache, held, last), lm = state, self.frozen_lm
-        hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), positions, cache)
-        entropy = _entropy(lm, hidden)
+        with jax.default_matmul_precision("highest"):
+            hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), positions, cache)
+            entropy = _entropy(lm, hidden)
         ends = self._decide(before(entropy[..., None], held)[..., 0], entropy, positions)
         boundaries = Boundaries(ends | self._overdue(ends, last[:, 0, 0], positions))
         newest = jnp.max(jnp.where(ends & (positions.segments_BxS >= 0), positions.positions_BxS, -1), axis=1)
