@@ -73,7 +73,7 @@ def test_config_traces_at_full_size(name, variant):
     encoder = make_encoder(config.text, Pairs() if needs_tokenizer(config.text) else None)
     rows = jax.tree.map(np.asarray, one_row(config, encoder))
     model = jax.eval_shape(lambda: model_for(config, encoder)(nnx.Rngs(0)))
-    scores, extras = jax.eval_shape(lambda m, rows: m.scores_and_extras(rows, config.objective.chunk), model, rows)
+    scores, extras = jax.eval_shape(lambda m, rows: m.read_out(rows), model, rows)
     assert scores.nll_BxS.shape == (1, config.data.symbols)
     assert extras.loss.shape == () and all(x.shape == () for x in extras.sums.values())
 

@@ -114,4 +114,4 @@ def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], count:
 
 @jax.jit
 def _last_logits(model: Any, batch: Batch) -> jax.Array:
-    return model.interface.logits(model.features(batch)["hidden"][:, -1:], batch.seeds_B)
+    return model.interface.bind(batch.seeds_B).logits(model.features(batch)["hidden"][:, -1:])

@@ -80,6 +80,7 @@ def _measure(
                 rows=c.data.rows,
                 symbols=c.data.symbols,
                 units=c.data.units,
+                chunk=c.objective.chunk,
                 overlap=c.eval.overlap,
                 words=c.eval.words,
                 **settings,

@@ -18,6 +18,7 @@ from lexitok.data.windows import eval_batches
 from lexitok.evals.compressors import compressed_bpb
 from lexitok.evals.scoring import compile_for, score_documents
 from lexitok.evals.tally import DocumentScore, tally
+from lexitok.ops.read_out import CHUNK
 from lexitok.runs.documents import write_documents
 from lexitok.text.bits import bits_per_byte
 from lexitok.text.segmentation import Splitter
@@ -103,16 +104,18 @@ def evaluate(
     units: int,
     overlap: float,
     words: str | Splitter = "whitespace",
+    chunk: int = CHUNK,
 ) -> Evaluation:
     """Scores whole documents on the mesh that is set (`jax.set_mesh`), rows split over it, or on the default device.
 
     Args:
-      model: has `scores_and_extras(batch)`.
+      model: has `read_out(batch, query)`.
       encoder: makes its symbols of the documents.
       documents: raw bytes.
       rows, symbols, units: `B`, `S` and `W` of the batches, all of one shape; the last is filled with padding.
       overlap: fraction of a window of a long document that is context for the rest.
       words: splitter of the raw bytes, by its name or itself; to be the same for all models that are compared.
+      chunk: positions of a row whose logits are computed at once: no result depends on it, memory does.
 
     Raises:
       EvaluationError: there are no documents.
@@ -125,10 +128,10 @@ def evaluate(
     batches = functools.partial(
         eval_batches, documents, encoder, rows=rows, symbols=symbols, units=units, overlap=overlap
     )
-    compile_for(model, next(batches())[0])
+    compile_for(model, next(batches())[0], chunk)
     began = time.perf_counter()
     eot, scores, counted = encoder.vocabulary.eot, [], Counter()
-    for i, scored in score_documents(model, batches(), eot, counted):
+    for i, scored in score_documents(model, batches(), eot, counted, chunk):
         data, decoded = documents[i], encoder.decode(scored.symbols.tolist())
         scores.append(tally(scored, data, splitter.split(data), decoded=decoded, eot=eot))
     seconds = time.perf_counter() - began

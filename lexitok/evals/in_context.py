@@ -125,7 +125,7 @@ def look_up(
     """LookUp with these numbers of pairs; the same seed gives the same prompts.
 
     Args:
-      model: has `scores_and_extras(batch)`.
+      model: has `read_out(batch, query)`.
       encoder: of a `TokenLM`.
       symbols: that prompts are made of.
       pairs: in a prompt.

@@ -97,7 +97,7 @@ def by_position(
     """What the targets of documents' first symbols cost a model, by position.
 
     Args:
-      model: has `scores_and_extras(batch)`.
+      model: has `read_out(batch, query)`.
       encoder, documents, symbols, each: as of `lexitok.evals.text_rows.stretches`.
       rows, seed: of a batch.
 

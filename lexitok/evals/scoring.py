@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from lexitok.data.batch import Batch
 from lexitok.data.windows import Span
 from lexitok.evals.tally import Scored
+from lexitok.ops.read_out import CHUNK, Query
 from lexitok.sharding import put_rows, replicated
 
 Spans = tuple[Span, ...]
@@ -25,22 +26,27 @@ class ScoringError(RuntimeError):
 
 
 def score_documents(
-    model: Any, batches: Iterable[tuple[Batch, Spans]], eot: int, counts: Counter[str] | None = None
+    model: Any,
+    batches: Iterable[tuple[Batch, Spans]],
+    eot: int,
+    counts: Counter[str] | None = None,
+    chunk: int = CHUNK,
 ) -> Iterator[tuple[int, Scored]]:
     """Every document with its number, as soon as it is complete.
 
     Args:
-      model: has `scores_and_extras(batch)`.
+      model: has `read_out(batch, query)`.
       batches: of `lexitok.data.windows.eval_batches`.
       eot: the symbol that ends documents.
       counts: what the model counts is added to it, and the bytes and the number of all targets, read as context or
         scored (`bytes_read`, `symbols_read`).
+      chunk: positions of a row whose logits are computed at once.
 
     Raises:
       ScoringError: a symbol was scored twice, or never.
     """
     number, parts, done = 0, [], 0
-    for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches):
+    for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches, chunk):
         if counts is not None:
             counts.update({name: float(value) for name, value in sums.items()})
             counts["bytes_read"] += int(batch.tokens.bytes_BxS.sum())
@@ -58,23 +64,23 @@ def score_documents(
 
 
 def scores_of(
-    model: Any, batches: Iterable[tuple[Batch, Spans]]
+    model: Any, batches: Iterable[tuple[Batch, Spans]], chunk: int = CHUNK
 ) -> Iterator[tuple[Batch, Spans, np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
     """Each batch with its nats (float32 `[B, S]`), whether targets have the largest logit (bool `[B, S]`), and sums.
 
     A batch is read when the next has been dispatched, so the devices do not wait for the host.
     """
-    score, held = scorer(), None
+    score, pending = scorer(chunk), None
     for batch, spans in batches:
         out = score(model, put_rows(batch))
-        if held is not None:
-            yield *held[0], *_with_room(model, held[0][0], jax.device_get(held[1]))
-        held = (batch, spans), out
-    if held is not None:
-        yield *held[0], *_with_room(model, held[0][0], jax.device_get(held[1]))
+        if pending is not None:
+            yield *pending[0], *_with_room(model, pending[0][0], jax.device_get(pending[1]), chunk)
+        pending = (batch, spans), out
+    if pending is not None:
+        yield *pending[0], *_with_room(model, pending[0][0], jax.device_get(pending[1]), chunk)
 
 
-def _with_room(model: Any, batch: Batch, out: Any) -> Any:
+def _with_room(model: Any, batch: Batch, out: Any, chunk: int) -> Any:
     """The scores of a batch; where the model found more units than its rows had room for, once more with enough."""
     if not any(value for name, value in out[2].items() if name.endswith("units_dropped")):
         return out
@@ -84,26 +90,26 @@ def _with_room(model: Any, batch: Batch, out: Any) -> Any:
         return out
     wider = {name: np.pad(getattr(units, name), ((0, 0), (0, more))) for name in ("segments_BxW", "positions_BxW")}
     tokens = dataclasses.replace(batch.tokens, units=dataclasses.replace(units, **wider))
-    return jax.device_get(scorer()(model, put_rows(dataclasses.replace(batch, tokens=tokens))))
+    return jax.device_get(scorer(chunk)(model, put_rows(dataclasses.replace(batch, tokens=tokens))))
 
 
-def compile_for(model: Any, batch: Batch) -> None:
+def compile_for(model: Any, batch: Batch, chunk: int = CHUNK) -> None:
     """Scores a batch once, so that what follows is not timed with compilation."""
-    jax.block_until_ready(scorer()(model, put_rows(batch)))
+    jax.block_until_ready(scorer(chunk)(model, put_rows(batch)))
 
 
-def scorer() -> Score:
+def scorer(chunk: int = CHUNK) -> Score:
     """The jitted function from a model and a batch to `nll_BxS, is_top_BxS, sums`, for the mesh that is set."""
-    return _scorer(replicated())
+    return _scorer(replicated(), chunk)
 
 
 @functools.cache
-def _scorer(out: NamedSharding | None) -> Score:
+def _scorer(out: NamedSharding | None, chunk: int) -> Score:
     """One function for each mesh, kept: a later evaluation compiles nothing."""
 
     def score(model: Any, batch: Batch) -> tuple[jax.Array, jax.Array, Sums]:
-        scores, extras = model.scores_and_extras(batch)
-        return scores.nll_BxS, scores.is_top_BxS, extras.sums
+        found, extras = model.read_out(batch, Query(chunk=chunk))
+        return found.nll_BxS, found.is_top_BxS, extras.sums
 
     return jax.jit(score, out_shardings=out)
 

@@ -149,13 +149,14 @@ def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
 
 def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: Closes | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
+    bound = model.interface.bind(state.seeds_B)
     if isinstance(model, TokenLM):
-        held, hidden = token_decoder.extend(model, state.held, reads, state.seeds_B)
+        held, hidden = token_decoder.extend(model, state.held, reads, bound)
     else:
-        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest, state.seeds_B)
+        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest, bound)
     count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
-    logits = model.interface.logits(last, state.seeds_B)[:, 0]
+    logits = bound.logits(last)[:, 0]
     logits = jnp.where((count_B > 0)[:, None], logits, state.logits_BxV)
     return State(held, logits, state.seeds_B), hidden
 

@@ -43,6 +43,8 @@ def predicted_ends(model: TokenLM | ByteUnitLM, encoder: Encoder, data: bytes) -
 @jax.jit
 def _chances(model: ByteUnitLM, symbols_1xS: Int[Array, "1 S"]) -> Float[Array, "1 S"]:
     positions = jnp.arange(symbols_1xS.shape[1], dtype=jnp.int32)[None]
-    embedded = model.embed(PrecedingSymbols.of_batch(symbols_1xS, positions), jnp.zeros(1, jnp.int32))
+    embedded = model.embed(
+        PrecedingSymbols.of_batch(symbols_1xS, positions), model.interface.bind(jnp.zeros(1, jnp.int32))
+    )
     encoded = model.stage.encoder(embedded, Positions(jnp.zeros_like(positions), positions))
     return model.stage.router.chances(encoded)

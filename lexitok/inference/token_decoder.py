@@ -4,9 +4,10 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from lexitok.inference.calls import Reads, read_positions
+from lexitok.interfaces import Bound
 from lexitok.models.token_lm import TokenLM
 from lexitok.nn.cache import Cache
 
@@ -24,10 +25,8 @@ def empty(model: TokenLM, rows: int, symbols: int, chunk: int) -> TokenState:
     return TokenState(model.backbone.empty(rows, symbols, chunk, None, model.dtype))
 
 
-def extend(
-    model: TokenLM, state: TokenState, reads: Reads, seeds_B: Int[Array, "B"]
-) -> tuple[TokenState, Float[Array, "B T D"]]:
+def extend(model: TokenLM, state: TokenState, reads: Reads, bound: Bound) -> tuple[TokenState, Float[Array, "B T D"]]:
     """Reads symbols; returns the new state, and what the read-out takes, at each position."""
-    embedded = model.interface.embed(jnp.maximum(reads.symbols_BxT, 0), seeds_B, model.dtype)
+    embedded = bound.embed(jnp.maximum(reads.symbols_BxT, 0), model.dtype)
     hidden, cache = model.backbone.extend(embedded, read_positions(reads.positions_BxT), state.backbone)
     return TokenState(cache), hidden

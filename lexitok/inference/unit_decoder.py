@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int
 from lexitok.inference import stage_decoder
 from lexitok.inference.calls import Closes, Reads
 from lexitok.inference.stage_decoder import StageState
+from lexitok.interfaces import Bound
 from lexitok.models.byte_unit_lm import ByteUnitLM
 from lexitok.models.preceding_symbols import PrecedingSymbols
 
@@ -41,10 +42,10 @@ def empty(model: ByteUnitLM, rows: int, symbols: int, longest: int, chunk: int, 
 
 
 def extend(
-    model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int, seeds_B: Int[Array, "B"]
+    model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int, bound: Bound
 ) -> tuple[UnitState, Float[Array, "B T E"]]:
     """Reads symbols and closes units, see `stage_decoder.extend`; what is returned goes to the read-out."""
     preceding = PrecedingSymbols.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)
-    x = model.with_slots(model.embed(preceding, seeds_B), reads.slots_BxT)
+    x = model.with_slots(model.embed(preceding, bound), reads.slots_BxT)
     stage, hidden = stage_decoder.extend(model.stage, state.stage, x, reads, closes, longest)
     return UnitState(preceding.keep(model.reach), stage), hidden

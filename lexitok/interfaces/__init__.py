@@ -1,18 +1,17 @@
-"""How symbols enter (`embed`) and leave (`logits`, `scores`) a model. A new interface is one file and a line here."""
+"""How symbols enter and leave a model, once bound to a batch. A new interface is one file and a line here."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from flax import nnx
-from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.binary import BinaryCodes
+from lexitok.interfaces.bound import Bound
 from lexitok.interfaces.glyphs import Glyphs, pin_font
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
-from lexitok.ops.linear_cross_entropy import Scores
 
 INTERFACES: dict[str, Any] = {
     "table": Table,
@@ -23,10 +22,12 @@ INTERFACES: dict[str, Any] = {
 }
 _PINS = {"glyphs": pin_font}
 
+__all__ = ["INTERFACES", "Bound", "Interface", "make_interface", "pin"]
+
 
 @runtime_checkable
 class Interface(Protocol):
-    """What models need of an interface. `seeds_B` is what a row's random vectors are drawn from, where there are any.
+    """What models need of an interface.
 
     Attributes:
       vocabulary_size: symbols of the softmax, `V`.
@@ -35,20 +36,13 @@ class Interface(Protocol):
     @property
     def vocabulary_size(self) -> int: ...
 
-    def embed(
-        self, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], dtype: DTypeLike
-    ) -> Float[Array, "B S D"]:
-        """The vectors of the symbols, in `dtype`."""
-        ...
+    def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
+        """The interface for the rows of a batch; what is made once for all of it is made here.
 
-    def logits(self, h_BxSxD: Float[Array, "B S D"], seeds_B: Int[Array, "B"]) -> Float[Array, "B S V"]:
-        """Float32 logits of every symbol."""
-        ...
-
-    def scores(
-        self, h_BxSxD: Float[Array, "B S D"], targets_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], chunk: int = 512
-    ) -> Scores:
-        """Nats of the targets, without holding all logits."""
+        Args:
+          seeds_B: what a row's random vectors are drawn from, where there are any.
+          vocabulary: of the batch, where it has one of its own and the vectors are made from it.
+        """
         ...
 
 

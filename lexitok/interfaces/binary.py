@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.gf2 import random_invertible
-from lexitok.interfaces.learned_read_out import Headed
+from lexitok.interfaces.learned_read_out import LearnedReadOut
 
 RECODINGS, LIFTS, NORMS = ("canonical", "affine"), ("zero_one", "plus_minus"), ("none", "rms")
 
@@ -21,7 +21,7 @@ def id_bits(V: int) -> int:
     return max(1, (V - 1).bit_length())
 
 
-class BinaryCodes(Headed):
+class BinaryCodes(LearnedReadOut):
     """`x_j = c(t)[j mod K]` with `K = ⌈log2 V⌉` bits `c(t)`: no parameters and no table; the read-out is learned.
 
     `canonical` codes are the ids; `affine` ones are `A c(t) + b` over the field of two elements, with a random
@@ -55,11 +55,8 @@ class BinaryCodes(Headed):
         parity = jax.lax.population_count(symbols[..., None] & rows) & 1
         return parity ^ flips.reshape((1,) * symbols.ndim + (-1,))
 
-    def embed(
-        self, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], dtype: DTypeLike
-    ) -> Float[Array, "B S D"]:
+    def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The codes of the symbols, lifted, in `dtype`."""
-        del seeds_B
         bits = self._bits(symbols_BxS).astype(jnp.float32)
         values = 2.0 * bits - 1.0 if self.lift == "plus_minus" else bits
         tiled = jnp.tile(values, (1, 1, -(-self.D // self.K)))[..., : self.D]

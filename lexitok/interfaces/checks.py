@@ -150,7 +150,7 @@ def _name(token: bytes) -> str:
 
 @jax.jit
 def _embed(interface: Interface, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"]) -> Float[Array, "B S D"]:
-    return interface.embed(symbols_BxS, seeds_B, jnp.float32)
+    return interface.bind(seeds_B).embed(symbols_BxS, jnp.float32)
 
 
 def _groups(x: np.ndarray) -> list[list[int]]:

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from lexitok.interfaces.learned_read_out import Headed
+from lexitok.interfaces.learned_read_out import LearnedReadOut
 from lexitok.nn.frozen import Frozen
 from lexitok.text.drawing import draw_tokens, unpack
 from lexitok.text.hex_font import HEIGHT, FontError, HexFont
@@ -24,7 +24,7 @@ DISTINCT = ("published", "told_apart")
 _BLOCK = 1 << 14  # tokens whose pixels are unpacked at once
 
 
-class Glyphs(Headed):
+class Glyphs(LearnedReadOut):
     """Pictures as vectors of `D` elements, without parameters; the read-out is learned.
 
     The pixels of a symbol, 0 or 1, less their mean over the vocabulary, are brought to one length. Fonts have 16 rows,
@@ -72,11 +72,8 @@ class Glyphs(Headed):
         self.pictures, self.mean = made.pictures, made.mean
         self.axes, self.ranks = made.axes, made.ranks
 
-    def embed(
-        self, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], dtype: DTypeLike
-    ) -> Float[Array, "B S D"]:
+    def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The pictures of the symbols as vectors, in `dtype`."""
-        del seeds_B
         packed = jnp.asarray(self.pictures.array)[symbols_BxS]
         pixels = jnp.unpackbits(packed, axis=-1).astype(jnp.float32) - jnp.asarray(self.mean.array)[None, None]
         if self.axes is not None:  # in full precision: accelerators would round both sides to fewer bits

@@ -1,14 +1,16 @@
 """How symbols leave a model: a learned matrix, the read-out of every interface that is not tied to its vectors."""
 
+from typing import Any
+
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from lexitok.interfaces.bound import Bound, TableBound
 from lexitok.nn.layers import normal
-from lexitok.ops.linear_cross_entropy import Scores, linear_cross_entropy
-from lexitok.ops.linear_cross_entropy.reference import logits
 
 
-class Headed(nnx.Module):
+class LearnedReadOut(nnx.Module):
     """Base of interfaces with a read-out of their own, `head: [V, D]`; a subclass says how symbols enter.
 
     It is drawn small, so that the first predictions are near uniform.
@@ -26,22 +28,19 @@ class Headed(nnx.Module):
 
     @property
     def vocabulary_size(self) -> int:
-        return self.read_out.shape[0]
+        return self.table_out.shape[0]
 
     @property
-    def read_out(self) -> Float[Array, "V D"]:
+    def table_out(self) -> Float[Array, "V D"]:
         """The matrix that hidden vectors are multiplied with."""
         assert self.head is not None
         return self.head[...]
 
-    def logits(self, h_BxSxD: Float[Array, "B S D"], seeds_B: Int[Array, "B"]) -> Float[Array, "B S V"]:
-        """Float32 logits of every symbol."""
-        del seeds_B
-        return logits(h_BxSxD, self.read_out, self.softcap)
+    def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
+        """The vectors of the symbols as they enter, in `dtype`."""
+        raise NotImplementedError
 
-    def scores(
-        self, h_BxSxD: Float[Array, "B S D"], targets_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], chunk: int = 512
-    ) -> Scores:
-        """Nats of the targets; `B·chunk·V` logits are held at once."""
-        del seeds_B
-        return linear_cross_entropy(h_BxSxD, self.read_out, targets_BxS, softcap=self.softcap, chunk=chunk)
+    def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
+        """The interface for the rows of a batch: the same for all."""
+        del seeds_B, vocabulary
+        return TableBound(self.vectors, self.table_out, self.softcap)

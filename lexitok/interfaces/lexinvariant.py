@@ -4,6 +4,8 @@ A symbol's vector is made from the row's seed and its id by a counter-based gene
 no `[B, V, D]` array exists, neither on the way in, nor in the loss, nor on the way back.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,9 +16,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
+from lexitok.interfaces.bound import Bound
 from lexitok.nn.layers import normal
-from lexitok.ops.linear_cross_entropy import Scores
-from lexitok.ops.linear_cross_entropy.blocked import block_size, blocked_cross_entropy, logits_in_blocks
+from lexitok.ops.read_out import Query, Reductions
+from lexitok.ops.read_out.blocked import block_size, logits_in_blocks, read_out
+from lexitok.ops.read_out.reference import capped
+from lexitok.sharding import whole
 
 _IS_RANDOM = 1 << 31  # a counter that no component of a vector has
 
@@ -43,54 +48,67 @@ def _symbol_key(seed: Array, symbol: Array) -> Array:
     return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), symbol)
 
 
-class _Tied(nnx.Module):
-    """An interface whose read-out is `h · v / sqrt(D)`, with `v` the vectors that symbols enter with.
+@dataclasses.dataclass(frozen=True)
+class RowsBound:
+    """Symbols enter with vectors of each row's own, and leave by `h · v / sqrt(D)` with the same.
 
     With hidden vectors of unit root mean square, logits start with unit deviation, and that of a symbol whose own
     vector is the hidden one is `sqrt(D)`.
+
+    Attributes:
+      vectors: of symbols `[B, C]` in their rows, float32 `[B, C, D]`.
+      D: their width.
+      V: symbols.
+      softcap: of the logits; 0: none.
     """
+
+    vectors: Callable[[Int[Array, "B C"]], Float[Array, "B C D"]]
+    D: int
+    V: int
+    softcap: float
+
+    def embed(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
+        return self.vectors(symbols_BxS).astype(dtype)
+
+    def logits(self, h_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S V"]:
+        return capped(
+            logits_in_blocks(h_BxSxD, self._read_out(len(h_BxSxD)), self.V, self._block(h_BxSxD)), self.softcap
+        )
+
+    def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
+        """What is asked of the logits; a block of symbols is held at once (`block_size`)."""
+        vectors, block = self._read_out(len(h_BxSxD)), self._block(h_BxSxD)
+        return read_out(h_BxSxD, vectors, self.V, query, block=block, softcap=self.softcap)
+
+    def _read_out(self, B: int) -> Callable[[Array], Array]:
+        def vectors(ids_C: Array) -> Array:
+            return self.vectors(jnp.broadcast_to(ids_C[None], (B, len(ids_C)))) * self.D**-0.5
+
+        return vectors
+
+    def _block(self, h_BxSxD: Array) -> int:
+        return block_size(h_BxSxD.shape[1], self.D, self.V)
+
+
+class _Tied(nnx.Module):
+    """An interface whose symbols leave with the vectors that they enter with, which differ by row."""
 
     D: int
     softcap: float
     vocabulary_size: int
 
-    def _vectors(self, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
+    def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
+        """The interface for the rows of a batch, with these seeds."""
+        del vocabulary
+        vectors = functools.partial(self._vectors, self._learned(), seeds_B)
+        return RowsBound(vectors, self.D, self.vocabulary_size, self.softcap)
+
+    def _learned(self) -> Any:
+        """What is learned of the vectors."""
+        return None
+
+    def _vectors(self, learned: Any, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
         raise NotImplementedError
-
-    def embed(
-        self, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], dtype: DTypeLike
-    ) -> Float[Array, "B S D"]:
-        """The vectors of the symbols in their rows, in `dtype`."""
-        return self._vectors(seeds_B, symbols_BxS).astype(dtype)
-
-    def _read_out(self, seeds_B: Array) -> Callable[[Array], Array]:
-        def vectors(ids_C: Array) -> Array:
-            symbols = jnp.broadcast_to(ids_C[None], (len(seeds_B), len(ids_C)))
-            return self._vectors(seeds_B, symbols) * self.D**-0.5
-
-        return vectors
-
-    def _block(self, h_BxSxD: Array) -> int:
-        return block_size(h_BxSxD.shape[1], self.D, self.vocabulary_size)
-
-    def logits(self, h_BxSxD: Float[Array, "B S D"], seeds_B: Int[Array, "B"]) -> Float[Array, "B S V"]:
-        """Float32 logits of every symbol."""
-        out = logits_in_blocks(h_BxSxD, self._read_out(seeds_B), self.vocabulary_size, self._block(h_BxSxD))
-        return self.softcap * jnp.tanh(out / self.softcap) if self.softcap else out
-
-    def scores(
-        self, h_BxSxD: Float[Array, "B S D"], targets_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], chunk: int = 512
-    ) -> Scores:
-        """Nats of the targets; a block of symbols is held at once (`block_size`), `chunk` has no meaning."""
-        del chunk
-        return blocked_cross_entropy(
-            h_BxSxD,
-            self._read_out(seeds_B),
-            self.vocabulary_size,
-            targets_BxS,
-            block=self._block(h_BxSxD),
-            softcap=self.softcap,
-        )
 
 
 class Lexinvariant(_Tied):
@@ -103,7 +121,7 @@ class Lexinvariant(_Tied):
         del tokens, rngs
         self.vocabulary_size, self.D, self.softcap = V, D, c.softcap
 
-    def _vectors(self, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
+    def _vectors(self, learned: Any, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
         return row_vectors(seeds_B, symbols_BxC, self.D)
 
 
@@ -128,9 +146,12 @@ class SemiLexinvariant(_Tied):
         out.random = self.random_evaluated
         return out
 
-    def _vectors(self, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
-        learned = self.table[...][symbols_BxC]
+    def _learned(self) -> Float[Array, "V D"]:
+        return whole(self.table[...])  # once, before anything goes over blocks of it
+
+    def _vectors(self, learned: Array, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
+        own = learned[symbols_BxC]
         if self.random == 0.0:
-            return learned
+            return own
         chosen = row_choices(seeds_B, symbols_BxC, self.random)
-        return jnp.where(chosen[..., None], row_vectors(seeds_B, symbols_BxC, self.D), learned)
+        return jnp.where(chosen[..., None], row_vectors(seeds_B, symbols_BxC, self.D), own)

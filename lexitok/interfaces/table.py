@@ -8,11 +8,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.interfaces.learned_read_out import Headed
+from lexitok.interfaces.learned_read_out import LearnedReadOut
 from lexitok.nn.layers import normal
 
 
-class Table(Headed):
+class Table(LearnedReadOut):
     """`table: [V, D]`, and `head: [V, D]` unless tied.
 
     A tied table is drawn with standard deviation `D ** -0.5`, so that logits start near unit size; `embed_scale` then
@@ -34,16 +34,13 @@ class Table(Headed):
         self.table = normal(rngs, (c.rows or V, D), D if tied else 1)
         super().__init__(V, D, softcap=c.softcap, rngs=rngs, read_out="other" if tied else "head")
 
-    def embed(
-        self, symbols_BxS: Int[Array, "B S"], seeds_B: Int[Array, "B"], dtype: DTypeLike
-    ) -> Float[Array, "B S D"]:
+    def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The vectors of the symbols, in `dtype`."""
-        del seeds_B
         # Looked up, then cast: the gradient of a row is a sum over all positions of its symbol, and so it is float32.
         rows = symbols_BxS % self.table.shape[0] if self.shared else symbols_BxS
         found = self.table[...].at[rows].get(mode="fill", fill_value=jnp.nan)
         return found.astype(dtype) * jnp.asarray(self.embed_scale, dtype)
 
     @property
-    def read_out(self) -> Float[Array, "V D"]:
+    def table_out(self) -> Float[Array, "V D"]:
         return self.table[...] if self.head is None else self.head[...]

@@ -13,14 +13,14 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Units
-from lexitok.interfaces import make_interface
+from lexitok.interfaces import Bound, make_interface
 from lexitok.models.embeddings import make_additions
-from lexitok.models.extras import Extras
+from lexitok.models.extras import Extras, of_batch
 from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.stage import Stage, relative_positions
 from lexitok.nn.layers import normal
 from lexitok.ops.attention import Positions
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Query, Reductions
 
 
 class ByteUnitLM(nnx.Module):
@@ -55,18 +55,19 @@ class ByteUnitLM(nnx.Module):
 
     def features(self, batch: Batch) -> dict[str, Any]:
         """What is computed on the way: `embedded`, `[B, S, E]`, and all that `Stage` says."""
-        units = self._units(batch)
-        embedded = self.embed(
-            PrecedingSymbols.of_batch(batch.tokens.symbols_BxS, batch.tokens.positions_BxS), batch.seeds_B
-        )
-        if isinstance(units, Units):
-            embedded = self.with_slots(embedded, relative_positions("offset", batch.tokens.positions_BxS, units))
-        positions = Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
-        return {"embedded": embedded} | self.stage(embedded, positions, units, batch.tokens.symbols_BxS)
+        return self._features(self.interface.bind(batch.seeds_B), batch)
 
-    def embed(self, preceding: PrecedingSymbols, seeds_B: Int[Array, "B"]) -> Float[Array, "B S E"]:
+    def _features(self, bound: Bound, batch: Batch) -> dict[str, Any]:
+        tokens, units = batch.tokens, self._units(batch)
+        embedded = self.embed(PrecedingSymbols.of_batch(tokens.symbols_BxS, tokens.positions_BxS), bound)
+        if isinstance(units, Units):
+            embedded = self.with_slots(embedded, relative_positions("offset", tokens.positions_BxS, units))
+        positions = Positions(tokens.segments_BxS, tokens.positions_BxS)
+        return {"embedded": embedded} | self.stage(embedded, positions, units, tokens.symbols_BxS)
+
+    def embed(self, preceding: PrecedingSymbols, bound: Bound) -> Float[Array, "B S E"]:
         """Vectors of the symbols, with what they get from the symbols before them."""
-        embedded = self.interface.embed(jnp.maximum(preceding.back(0), 0), seeds_B, self.dtype)
+        embedded = bound.embed(jnp.maximum(preceding.back(0), 0), self.dtype)
         return embedded if self.additions is None else embedded + self.additions(preceding, self.dtype)
 
     def with_slots(self, embedded_BxSxE: Float[Array, "B S E"], slot_BxS: Int[Array, "B S"]) -> Float[Array, "B S E"]:
@@ -79,17 +80,16 @@ class ByteUnitLM(nnx.Module):
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
-        return self.interface.logits(self.features(batch)["hidden"], batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B)
+        return bound.logits(self._features(bound, batch)["hidden"])
 
-    def scores(self, batch: Batch, chunk: int = 512) -> Scores:
-        """Nats of the batch's targets."""
-        return self.scores_and_extras(batch, chunk)[0]
-
-    def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
-        """Nats of the batch's targets; the loss of routers, and counts of units."""
-        features = self.features(batch)
-        scores = self.interface.scores(features["hidden"], batch.tokens.targets_BxS, batch.seeds_B, chunk)
-        return scores, Extras(features["loss"], features["sums"])
+    def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
+        """What is asked of the logits, by default the nats of the batch's targets; the loss of routers, and counts of
+        units."""
+        bound = self.interface.bind(batch.seeds_B)
+        features = self._features(bound, batch)
+        found = bound.read_out(features["hidden"], of_batch(query, batch))
+        return found, Extras(features["loss"], features["sums"])
 
     def _units(self, batch: Batch) -> Units | int:
         if batch.tokens.units is None:

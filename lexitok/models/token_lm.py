@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
-from lexitok.interfaces import make_interface
-from lexitok.models.extras import Extras
+from lexitok.interfaces import Bound, make_interface
+from lexitok.models.extras import Extras, of_batch
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Query, Reductions
 
 
 class TokenLM(nnx.Module):
@@ -29,23 +29,25 @@ class TokenLM(nnx.Module):
 
     def features(self, batch: Batch) -> dict[str, Array]:
         """What is computed on the way: `embedded` and `hidden`, both `[B, S, D]`."""
-        embedded = self.interface.embed(batch.tokens.symbols_BxS, batch.seeds_B, self.dtype)
+        return self._features(self.interface.bind(batch.seeds_B), batch)
+
+    def _features(self, bound: Bound, batch: Batch) -> dict[str, Array]:
+        embedded = bound.embed(batch.tokens.symbols_BxS, self.dtype)
         hidden = self.backbone(embedded, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS))
         return {"embedded": embedded, "hidden": hidden}
 
     def streams(self, batch: Batch) -> Float[Array, "layers B S D"]:
         """The residual stream before the first block and after each of them."""
-        embedded = self.interface.embed(batch.tokens.symbols_BxS, batch.seeds_B, self.dtype)
+        embedded = self.interface.bind(batch.seeds_B).embed(batch.tokens.symbols_BxS, self.dtype)
         return self.backbone.streams(embedded, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS))
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
-        return self.interface.logits(self.features(batch)["hidden"], batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B)
+        return bound.logits(self._features(bound, batch)["hidden"])
 
-    def scores(self, batch: Batch, chunk: int = 512) -> Scores:
-        """Nats of the batch's targets."""
-        return self.interface.scores(self.features(batch)["hidden"], batch.tokens.targets_BxS, batch.seeds_B, chunk)
-
-    def scores_and_extras(self, batch: Batch, chunk: int = 512) -> tuple[Scores, Extras]:
-        """Nats of the batch's targets; there is nothing else."""
-        return self.scores(batch, chunk), Extras(jnp.zeros((), jnp.float32), {})
+    def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
+        """What is asked of the logits, by default the nats of the batch's targets; there is nothing else."""
+        bound = self.interface.bind(batch.seeds_B)
+        hidden = self._features(bound, batch)["hidden"]
+        return bound.read_out(hidden, of_batch(query, batch)), Extras(jnp.zeros((), jnp.float32), {})

@@ -2,7 +2,7 @@
 
 from lexitok.sharding.mesh import AXES, MeshError, current_mesh, make_mesh
 from lexitok.sharding.parameters import RULES, parameter_spec, state_shardings
-from lexitok.sharding.rows import ROWS, check_rows, keep_rows_split, put_rows, put_share, replicated, row_share
+from lexitok.sharding.rows import ROWS, check_rows, keep_rows_split, put_rows, put_share, replicated, row_share, whole
 
 __all__ = [
     "AXES",
@@ -19,4 +19,5 @@ __all__ = [
     "replicated",
     "row_share",
     "state_shardings",
+    "whole",
 ]

@@ -66,6 +66,12 @@ def put_share(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda x: _put(x, mesh, len(x) * count, own), tree)
 
 
+def whole(x: jax.Array) -> jax.Array:
+    """A copy of an array on every device of the mesh that is set; without one, the array."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return x if mesh.empty else jax.lax.with_sharding_constraint(x, PartitionSpec())
+
+
 def replicated() -> NamedSharding | None:
     """The sharding of results that every process reads whole; None without a mesh."""
     mesh = current_mesh()

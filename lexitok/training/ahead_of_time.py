@@ -1,7 +1,6 @@
 """Compiling the training step without data, and for devices that are not there."""
 
 import os
-import re
 from collections import Counter
 from typing import Any
 
@@ -12,9 +11,8 @@ from jax.sharding import NamedSharding
 
 from lexitok.data.batch import Batch, Tokens, Units
 from lexitok.sharding import ROWS
+from lexitok.training.collectives import COLLECTIVES, collectives
 from lexitok.training.setup import Setup
-
-COLLECTIVES = ("all-gather", "reduce-scatter", "all-reduce", "collective-permute", "all-to-all")
 
 
 def pod_devices(topology: str) -> list[Any]:
@@ -55,7 +53,7 @@ def describe(compiled: jax.stages.Compiled) -> dict[str, float | int]:
     memory, program = compiled.memory_analysis(), compiled.as_text()
     if memory is None or program is None:
         raise ValueError("the compiler for these devices does not say what it made")
-    counts = Counter(re.findall(rf"\b({'|'.join(COLLECTIVES)})(?:-start)?\(", program))
+    counts = Counter(found.kind for found in collectives(program))
     return {
         "argument_bytes": memory.argument_size_in_bytes,
         "temporary_bytes": memory.temp_size_in_bytes,

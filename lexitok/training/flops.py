@@ -38,8 +38,8 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
     """FLOPs of one step's forward and backward pass; what is frozen has no gradient, and passes one on where it must.
 
     Args:
-      setup_or_model: a `lexitok.training.setup.Setup`, whose objective is counted, or a model with `scores(batch)`, all
-        of whose parameters are trained but those below a name that begins with `frozen_`; its arrays may be shapes.
+      setup_or_model: a `lexitok.training.setup.Setup`, whose objective is counted, or a model with `read_out(batch)`,
+        whose parameters are trained but those below a name that begins with `frozen_`; its arrays may be shapes.
       batch: the whole batch of a step; shapes are enough.
 
     Raises:
@@ -49,9 +49,8 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
         state, function = setup_or_model.abstract_state, setup_or_model.objective
         trained, fixed = state.trained, state.fixed
     else:
-        S = batch.tokens.symbols_BxS.shape[1]
         fixed, trained = split(setup_or_model, is_fixed)
-        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).scores(batch, chunk=S)
+        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).read_out(batch)
     depends = (jax.tree.map(lambda _: True, trained), *jax.tree.map(lambda _: False, (fixed, batch)))
     return _flops(function, (trained, fixed, batch), depends)
 

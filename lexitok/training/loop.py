@@ -205,6 +205,7 @@ class _Run:
             units=c.data.units,
             overlap=c.eval.overlap,
             words=c.eval.words,
+            chunk=c.objective.chunk,
         )
         numbers = {f"eval/{k}": v for k, v in self.evaluation.summary().items() if isinstance(v, int | float)}
         where = {"bytes": self.clock.bytes, "seconds": self.clock.seconds}

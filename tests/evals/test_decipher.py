@@ -74,7 +74,7 @@ def test_a_lexinvariant_model_reads_ciphers_as_plain_text():
     V, symbols = encoder.vocabulary.size, stretches(encoder, DOCUMENTS[:2], 24).symbols
     enciphered = np.take_along_axis(make_ciphers(encoder.vocabulary, 2), symbols, axis=1)
     batches = [next(row_batches(s, encoder.vocabulary, rows=2))[0] for s in (symbols, enciphered)]
-    score = jax.jit(lambda model, batch: model.scores(batch).nll_BxS)
+    score = jax.jit(lambda model, batch: model.read_out(batch)[0].nll_BxS)
     for model, equal in ((lexinvariant, True), (small("bytes")[0], False)):
         renamed = batches if not equal else [by_first_occurrence(batch, V)[0] for batch in batches]
         plain, cipher = (np.asarray(score(model, jax.tree.map(jnp.asarray, batch))) for batch in renamed)

@@ -14,7 +14,7 @@ from lexitok.data.windows import eval_batches
 from lexitok.evals import EvaluationError, evaluate
 from lexitok.evals.scoring import ScoringError, score_documents, scorer
 from lexitok.models.extras import Extras
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Reductions
 from lexitok.sharding import MeshError, make_mesh
 from lexitok.text.splitters import make_splitter
 
@@ -30,17 +30,17 @@ class Uniform(nnx.Module):
 
     V = 260
 
-    def scores_and_extras(self, batch, chunk=512):
+    def read_out(self, batch, query=None):
         nll = jnp.full(batch.tokens.targets_BxS.shape, math.log(self.V), jnp.float32)
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 0), NOTHING_ELSE
+        return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 0), NOTHING_ELSE
 
 
 class Positions(nnx.Module):
     """The nats of a symbol are its position in the window: how much context it had."""
 
-    def scores_and_extras(self, batch, chunk=512):
+    def read_out(self, batch, query=None):
         nll = batch.tokens.positions_BxS.astype(jnp.float32)
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 0), NOTHING_ELSE
+        return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 0), NOTHING_ELSE
 
 
 @jax.jit

@@ -20,7 +20,7 @@ from lexitok.evals.in_context import (
 )
 from lexitok.evals.text_rows import ProbeError
 from lexitok.models.extras import Extras
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Reductions
 
 SYMBOLS = PromptSymbols(np.arange(100, 140, dtype=np.int32), arrow=62, separator=59)
 SOLVED = {"prompts": 60, "rows": 32}
@@ -37,11 +37,11 @@ class ByHand:
         symbols = batch.tokens.symbols_BxS
         return jax.nn.one_hot(getattr(self, self.says)(symbols), 260, dtype=jnp.float32)
 
-    def scores_and_extras(self, batch):
+    def read_out(self, batch, query=None):
         logits = self.logits(batch)
         target = jnp.take_along_axis(logits, batch.tokens.targets_BxS[..., None], axis=-1)[..., 0]
         log_z = jax.nn.logsumexp(logits, axis=-1)
-        return Scores(log_z - target, log_z, target >= logits.max(-1)), Extras(jnp.zeros(()), {})
+        return Reductions(log_z - target, log_z, target >= logits.max(-1)), Extras(jnp.zeros(()), {})
 
     def value(self, symbols):
         """What stands two places after the first place of the symbol before this one."""

@@ -13,7 +13,7 @@ from samples import small
 from lexitok.evals.positions import by_position, log_bins, perplexity_gap, seen_before
 from lexitok.evals.text_rows import ProbeError, row_batches, stretches
 from lexitok.models.extras import Extras
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Reductions
 
 DOCUMENTS = [b"abcabcabc, " * 4, b"to and fro and to " * 3, b"short", b"xyzzy xyzzy xyzzy xyzzy", b"q" * 40]
 
@@ -23,11 +23,11 @@ DOCUMENTS = [b"abcabcabc, " * 4, b"to and fro and to " * 3, b"short", b"xyzzy xy
 class Costs:
     """A model whose target at position `t` costs `t` nats, and 100 more where it is an `a`."""
 
-    def scores_and_extras(self, batch):
+    def read_out(self, batch, query=None):
         nll = batch.tokens.positions_BxS.astype(jnp.float32) + jnp.where(
             batch.tokens.targets_BxS == ord("a"), 100.0, 0.0
         )
-        return Scores(nll, nll, nll > 0.0), Extras(jnp.zeros(()), {})
+        return Reductions(nll, nll, nll > 0.0), Extras(jnp.zeros(()), {})
 
 
 @settings(max_examples=30)
@@ -60,7 +60,7 @@ def test_costs_are_those_of_the_model():
     ((batch, filled),) = row_batches(stretches(encoder, DOCUMENTS[:1], 16).symbols, encoder.vocabulary, rows=2)
     assert filled == 1 and batch.tokens.symbols_BxS[0, 0] == encoder.vocabulary.bos
     assert bytes(batch.tokens.symbols_BxS[0, 1:].tolist()) == DOCUMENTS[0][:15]
-    nll = jax.jit(lambda model, batch: model.scores(batch).nll_BxS)(model, jax.tree.map(jnp.asarray, batch))
+    nll = jax.jit(lambda model, batch: model.read_out(batch)[0].nll_BxS)(model, jax.tree.map(jnp.asarray, batch))
     np.testing.assert_allclose(found.whole.nats, np.asarray(nll)[0], rtol=1e-5)
 
 

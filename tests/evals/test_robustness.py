@@ -13,7 +13,7 @@ from lexitok.evals import PERTURBATIONS, EvaluationError, PerturbationError, eva
 from lexitok.evals.robustness import probe
 from lexitok.evals.scoring import scorer
 from lexitok.models.extras import Extras
-from lexitok.ops.linear_cross_entropy import Scores
+from lexitok.ops.read_out import Reductions
 
 WINDOW = {"rows": 2, "symbols": 64, "units": 32, "overlap": 0.5}
 TEXTS = [b"several words inside documents 12345 !", "naïve Größe – 世界 and so on".encode(), b"", b"AB CD"]
@@ -22,25 +22,25 @@ TEXTS = [b"several words inside documents 12345 !", "naïve Größe – 世界 a
 class Fake(nnx.Module):
     """What evaluations ask of a model, where only its scores matter."""
 
-    def scores_and_extras(self, batch, chunk=512):
-        return self.scores(batch, chunk), Extras(jnp.zeros((), jnp.float32), {})
+    def read_out(self, batch, query=None):
+        return self.scores(batch), Extras(jnp.zeros((), jnp.float32), {})
 
 
 class Lookup(Fake):
     """Nats of a target are a table's entry for it, whatever came before; right are those below 100."""
 
-    def scores(self, batch, chunk=512):
+    def scores(self, batch):
         nll = batch.tokens.targets_BxS.astype(jnp.float32) / 64
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 100)
+        return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 100)
 
 
 class Context(Fake):
     """Nats of a target are the largest byte of the piece before it: noise is felt by all that comes after it."""
 
-    def scores(self, batch, chunk=512):
+    def scores(self, batch):
         before = jnp.where(batch.tokens.symbols_BxS < 256, batch.tokens.symbols_BxS, 0)
         nll = jnp.maximum.accumulate(before, axis=1).astype(jnp.float32)
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll < 100)
+        return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll < 100)
 
 
 def encoder(kind="bytes"):

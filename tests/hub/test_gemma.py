@@ -40,7 +40,7 @@ def logits_of(model: TokenLM, golden: dict[str, np.ndarray]) -> tuple[np.ndarray
 
     @jax.jit
     def read_out(model, h):
-        logits = model.interface.logits(h, jnp.zeros(1, jnp.int32))
+        logits = model.interface.bind(jnp.zeros(1, jnp.int32)).logits(h)
         return logits[..., golden["columns"]], jax.nn.logsumexp(logits, axis=-1)
 
     parts = [read_out(model, hidden[:, at : at + 128]) for at in range(0, hidden.shape[1], 128)]

@@ -32,7 +32,7 @@ def symbols_of(encoder, text):
     return [document.bos, *document.symbols[:-1][document.predicted[:-1]].tolist()]
 
 
-read_out = jax.jit(lambda model, hidden, seeds: model.interface.logits(hidden, seeds))
+read_out = jax.jit(lambda model, hidden, seeds: model.interface.bind(seeds).logits(hidden))
 
 
 def cached(model, encoder, rows, portions):

@@ -21,7 +21,7 @@ def make(V, D, **changes) -> BinaryCodes:
 
 
 def vectors(interface, V) -> np.ndarray:
-    return np.asarray(interface.embed(jnp.arange(V, dtype=jnp.int32)[None], NONE, jnp.float32))[0]
+    return np.asarray(interface.bind(NONE).embed(jnp.arange(V, dtype=jnp.int32)[None], jnp.float32))[0]
 
 
 @given(st.integers(1, 12), st.integers(0, 2**31))

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from lexitok.interfaces import Interface, pin
 from lexitok.interfaces.checks import check_vectors, input_vectors
 from lexitok.interfaces.glyphs import DISTINCT, Glyphs, principal_axes
+from lexitok.ops.read_out import Query
 from lexitok.text.alphabet import APPENDED, doubled
 from lexitok.text.drawing import draw_tokens, unpack
 from lexitok.text.hex_font import HexFont
@@ -104,7 +105,7 @@ def test_told_apart_vectors_are_all_different_in_every_dtype(D, size):
     """Injective for any vocabulary, behind any projection: here also with tokens that are there twice."""
     glyphs = make(D, TOKENS + TOKENS, size=size, distinct="told_apart")
     embed = jax.jit(
-        lambda dtype: glyphs.embed(jnp.arange(2 * V)[None], jnp.zeros(1, jnp.int32), dtype), static_argnums=0
+        lambda dtype: glyphs.bind(jnp.zeros(1, jnp.int32)).embed(jnp.arange(2 * V)[None], dtype), static_argnums=0
     )
     for dtype in (jnp.float32, jnp.bfloat16):
         x = embed(dtype)
@@ -136,7 +137,8 @@ def test_nothing_of_the_input_is_trained():
     symbols, seeds = jnp.arange(6, dtype=jnp.int32)[None], jnp.zeros(1, jnp.int32)
 
     def loss(interface):
-        return interface.scores(interface.embed(symbols, seeds, jnp.float32), symbols, seeds).nll_BxS.sum()
+        bound = interface.bind(seeds)
+        return bound.read_out(bound.embed(symbols, jnp.float32), Query(symbols)).nll_BxS.sum()
 
     gradients = jax.jit(jax.grad(loss))(glyphs)
     assert np.abs(np.asarray(gradients.head[...])).max() > 0
@@ -162,7 +164,7 @@ def test_no_table_of_float_vectors_is_in_the_program():
     tokens = tuple(f"{i}".encode() for i in range(3000))
     glyphs, D = make(64, tokens), 64
     symbols, seeds = jnp.zeros((2, 8), jnp.int32), jnp.zeros(2, jnp.int32)
-    embed = jax.jit(lambda symbols, seeds: glyphs.embed(symbols, seeds, jnp.float32))
+    embed = jax.jit(lambda symbols, seeds: glyphs.bind(seeds).embed(symbols, jnp.float32))
     text = embed.lower(symbols, seeds).compile().as_text()
     assert "u8[3000,32]" in text
     assert not any(f"{dtype}[3000,{n}]" in text for dtype in ("f32", "bf16") for n in (D, 256))

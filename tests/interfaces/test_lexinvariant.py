@@ -13,6 +13,7 @@ from lexitok.interfaces import make_interface
 from lexitok.interfaces.lexinvariant import row_choices, row_vectors
 from lexitok.models.build import evaluated
 from lexitok.models.token_lm import TokenLM
+from lexitok.ops.read_out import Query
 
 B, S, V, D = 3, 24, 40, 16
 RNG = np.random.default_rng(0)
@@ -46,7 +47,7 @@ def make_model(interface) -> TokenLM:
 
 @jax.jit
 def logits_and_nll(model, batch):
-    return model.logits(batch), model.scores(batch).nll_BxS
+    return model.logits(batch), model.read_out(batch)[0].nll_BxS
 
 
 def test_a_symbol_has_one_vector_in_a_row_and_another_in_every_other():
@@ -74,10 +75,10 @@ def test_the_read_out_is_tied_to_what_enters(kind):
     """A hidden vector that is a symbol's own must score highest for that symbol, by about sqrt(D)."""
     interface = make_interface(getattr(C, kind)(), V, D, nnx.Rngs(0))
     ids = jnp.broadcast_to(jnp.arange(V, dtype=jnp.int32), (B, V))
-    logits = np.asarray(interface.logits(interface.embed(ids, SEEDS, jnp.float32), SEEDS))
+    logits = np.asarray(interface.bind(SEEDS).logits(interface.bind(SEEDS).embed(ids, jnp.float32)))
     own = np.diagonal(logits, axis1=1, axis2=2)
     assert own.mean() == pytest.approx(D**0.5, rel=0.15)
-    vectors = np.asarray(interface.embed(ids, SEEDS, jnp.float32))
+    vectors = np.asarray(interface.bind(SEEDS).embed(ids, jnp.float32))
     np.testing.assert_allclose(logits, np.einsum("BSD,BVD->BSV", vectors, vectors) / D**0.5, atol=1e-4)
 
 
@@ -139,7 +140,7 @@ def test_semi_lexinvariant_is_between_both():
     found = {}
     for chance in (0.0, 0.3, 1.0):
         interface = make_interface(C.semi_lexinvariant(random=chance), V, D, nnx.Rngs(0))
-        vectors = np.asarray(interface.embed(ids, SEEDS, jnp.float32))
+        vectors = np.asarray(interface.bind(SEEDS).embed(ids, jnp.float32))
         found[chance] = (vectors == np.asarray(interface.table[...])[None]).all(-1)
     assert found[0.0].all() and not found[1.0].any()
     assert 0.5 < found[0.3].mean() < 0.9 and (found[0.3][0] != found[0.3][1]).any()
@@ -150,7 +151,7 @@ def test_semi_lexinvariant_is_between_both():
 def test_semi_lexinvariant_learns_and_is_evaluated_without_noise():
     """A regulariser: the table gets gradients where it is used, and evaluation sees learned vectors alone."""
     model, batch = make_model(C.semi_lexinvariant(random=0.5)), a_batch(text())
-    grad = jax.jit(jax.grad(lambda model: model.scores(batch).nll_BxS.sum()))(model).interface.table[...]
+    grad = jax.jit(jax.grad(lambda model: model.read_out(batch)[0].nll_BxS.sum()))(model).interface.table[...]
     used = (~np.asarray(row_choices(SEEDS, jnp.broadcast_to(jnp.arange(V, dtype=jnp.int32), (B, V)), 0.5))).any(0)
     np.testing.assert_array_equal(np.asarray(jnp.abs(grad).sum(1) > 0), used)
     assert evaluated(model).interface.random == 0.0 and model.interface.random == 0.5
@@ -163,8 +164,8 @@ def test_no_tensor_of_rows_by_symbols_by_width_exists():
     interface = jax.eval_shape(lambda: make_interface(C.semi_lexinvariant(), V, D, nnx.Rngs(0)))
 
     def loss(interface, h, symbols, seeds):
-        h = h + interface.embed(symbols, seeds, jnp.float32)
-        return interface.scores(h, symbols, seeds).nll_BxS.sum()
+        h = h + interface.bind(seeds).embed(symbols, jnp.float32)
+        return interface.bind(seeds).read_out(h, Query(symbols)).nll_BxS.sum()
 
     shape = jax.ShapeDtypeStruct
     args = (shape((rows, length, D), jnp.float32), shape((rows, length), jnp.int32), shape((rows,), jnp.int32))

@@ -52,8 +52,8 @@ def test_sums_over_positions_are_float32(kind):
     """In bfloat16, a sum of more than 256 equal terms stands still: the most frequent bytes would learn the least."""
 
     def loss(model, batch):
-        scores, extras = model.scores_and_extras(batch)
-        return jnp.sum(scores.nll_BxS * batch.tokens.weights_BxS) + extras.loss
+        found, extras = model.read_out(batch)
+        return jnp.sum(found.nll_BxS * batch.tokens.weights_BxS) + extras.loss
 
     model, batch = abstract_model(kind), abstract_batch(POSITIONS, kind != "bytes")
     program = jax.make_jaxpr(jax.grad(loss))(model, batch).jaxpr
@@ -77,7 +77,7 @@ def test_the_gradient_of_a_table_is_a_float32_sum(section):
     cotangent = jnp.asarray(rng.normal(1.0, 1.0, (1, S, D)), jnp.bfloat16)
 
     def of(interface):
-        embedded = interface.embed(jnp.asarray(symbols), jnp.zeros(1, jnp.int32), jnp.bfloat16)
+        embedded = interface.bind(jnp.zeros(1, jnp.int32)).embed(jnp.asarray(symbols), jnp.bfloat16)
         return jnp.sum((embedded * cotangent).astype(jnp.float32))
 
     if hasattr(interface, "evaluated"):
@@ -112,5 +112,5 @@ def test_routers_are_float32_by_product(kind):
 def test_an_id_out_of_range_is_no_other_symbol():
     """A vector of some other symbol would train and evaluate without a word."""
     interface = make_interface(C.table(), 10, 4, nnx.Rngs(0))
-    found = interface.embed(jnp.array([[9, 10, 300]]), jnp.zeros(1, jnp.int32), jnp.float32)
+    found = interface.bind(jnp.zeros(1, jnp.int32)).embed(jnp.array([[9, 10, 300]]), jnp.float32)
     assert np.isfinite(found[0, 0]).all() and np.isnan(found[0, 1:]).all()

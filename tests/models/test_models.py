@@ -16,6 +16,7 @@ from lexitok.data.batch import Batch
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.interfaces import Table
 from lexitok.models.build import model_for
+from lexitok.ops.read_out import Query
 
 B, S, W = 4, 48, 40
 BYTES = ("lagged", "revealed", "model", "none")  # boundary rules under which a document's symbols are its bytes
@@ -44,7 +45,7 @@ def _measured(model, rows: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
         with mock.patch.object(Table, "embed", embed):
             features = model.features(rows)
         with mock.patch.object(type(model), "features", lambda self, batch: features):
-            return jax.nn.log_softmax(model.logits(rows)), model.scores(rows, chunk=32).nll_BxS
+            return jax.nn.log_softmax(model.logits(rows)), model.read_out(rows, Query(chunk=32))[0].nll_BxS
 
     def moved(which):
         zeros, change = jnp.zeros_like(direction), which[..., None] * direction

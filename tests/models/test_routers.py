@@ -230,7 +230,8 @@ def test_entropies_are_those_of_the_predictions():
     @jax.jit
     def run(router):
         lm = router.frozen_lm
-        logits = lm.interface.logits(lm.backbone(lm.interface.embed(symbols, seeds, jnp.float32), ROWS_OF), seeds)
+        bound = lm.interface.bind(seeds)
+        logits = bound.logits(lm.backbone(bound.embed(symbols, jnp.float32), ROWS_OF))
         grads = jax.grad(lambda router: router.entropies(symbols, ROWS_OF).sum())(router)
         return router.entropies(symbols, ROWS_OF), jax.nn.softmax(logits), grads
 

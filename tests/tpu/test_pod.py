@@ -1,12 +1,16 @@
 """Whole training steps compile for pods that nobody has at hand, sharded as they will be there."""
 
+import dataclasses
 import math
 
 import jax
 import pytest
 
 from lexitok.config.files import load_config
+from lexitok.models.build import model_maker
+from lexitok.sharding import AXES
 from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
+from lexitok.training.collectives import collectives
 from lexitok.training.setup import make_setup
 from lexitok.training.state import TrainState
 
@@ -45,6 +49,22 @@ def test_step_compiles_for_v5e_4x4(name, mesh):
     assert found.get("all-reduce", 0) + found.get("reduce-scatter", 0) > 0
     assert found.get("all-gather", 0) > 0
     assert found["peak_bytes"] < 16e9
+
+
+@pytest.mark.parametrize("mesh", [(1, 16, 1), (2, 4, 2)])
+def test_nothing_of_a_large_table_moves_within_a_loop(mesh):
+    """Once a chunk of positions, the gathering of a table of 65,536 rows and the reduction of its gradient would take
+    longer than all the rest of a step; before and behind the loop it is once a step."""
+    V, D = 65_536, 256
+    setup = setup_for(
+        "bytes", "v5e:4x4", "data.symbols=2048", *(f"mesh.{a}={n}" for a, n in zip(AXES, mesh, strict=True))
+    )
+    states = dataclasses.replace(setup.states, make_model=model_maker(setup.config, V))
+    found = collectives(compile_step(dataclasses.replace(setup, states=states)).as_text())
+    in_loops = max((c.nbytes for c in found if c.in_loop), default=0)
+    outside = max(c.nbytes for c in found if not c.in_loop)
+    assert outside >= V * D * 2 // mesh[2], "the table is not split, and the test is of nothing"
+    assert in_loops < V * D * 2 // 16, found  # layers and rows are smaller than a device's share
 
 
 def test_unknown_topology_is_named():

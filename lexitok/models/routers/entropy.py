@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
+from lexitok.interfaces import Bound
 from lexitok.models.routers.boundaries import Boundaries, before, last_live
 from lexitok.models.token_lm import TokenLM
 from lexitok.ops.attention import Positions
@@ -92,11 +93,15 @@ class EntropyRouter(nnx.Module):
         return jnp.zeros((), jnp.float32)
 
 
+def _bound(lm: TokenLM, rows: Array) -> Bound:
+    return lm.interface.bind(jnp.zeros(len(rows), jnp.int32))
+
+
 def _embed(lm: TokenLM, symbols_BxS: Array) -> Float[Array, "B S D"]:
-    return lm.interface.embed(symbols_BxS, jnp.zeros(len(symbols_BxS), jnp.int32), jnp.float32)
+    return _bound(lm, symbols_BxS).embed(symbols_BxS, jnp.float32)
 
 
 def _entropy(lm: TokenLM, hidden_BxSxD: Array) -> Float[Array, "B S"]:
-    logits = lm.interface.logits(hidden_BxSxD, jnp.zeros(len(hidden_BxSxD), jnp.int32))
+    logits = _bound(lm, hidden_BxSxD).logits(hidden_BxSxD)
     log_p = jax.nn.log_softmax(logits, axis=-1)
     return -jnp.sum(jnp.exp(log_p) * log_p, axis=-1)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
+from lexitok.ops.read_out import Query
 from lexitok.training.state import Fixed, model_of
 
 
@@ -25,28 +26,28 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Callable[[Any, Fixed,
         positions of a row whose logits are computed at once.
       encoder: of the symbols.
     """
-    z_loss, chunk, eot = c.z_loss, c.chunk, encoder.vocabulary.eot
+    z_loss, query, eot = c.z_loss, Query(chunk=c.chunk), encoder.vocabulary.eot
 
     def objective(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-        scores, extras = model_of(trained, fixed).scores_and_extras(batch, chunk)
+        found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
-        loss = jnp.sum(weights * scores.nll_BxS)
+        loss = jnp.sum(weights * found.nll_BxS)
         ends = batch.tokens.targets_BxS == eot
-        eot_nats = jnp.sum(jnp.where(ends, weights * scores.nll_BxS, 0.0))
+        eot_nats = jnp.sum(jnp.where(ends, weights * found.nll_BxS, 0.0))
         sums = {
             "weights": jnp.sum(weights),
             "loss": loss,
             "nats": loss - eot_nats,
             "eot_nats": eot_nats,
             "bytes": jnp.sum(jnp.where(weights > 0, batch.tokens.bytes_BxS, 0)).astype(jnp.float32),
-            "right": jnp.sum(weights * scores.is_top_BxS.astype(jnp.float32)),
+            "right": jnp.sum(weights * found.is_top_BxS.astype(jnp.float32)),
         }
         # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.
         sums["extra_loss"] = extras.loss * sums["weights"]
         sums |= extras.sums
         total = loss + sums["extra_loss"]
         if z_loss:
-            total = total + z_loss * jnp.sum(weights * jnp.square(scores.log_z_BxS))
+            total = total + z_loss * jnp.sum(weights * jnp.square(found.log_z_BxS))
         return total, sums
 
     return objective

@@ -1,0 +1,52 @@
+"""Interfaces that are bound to a batch: what is made once for it is made."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Int
+
+from lexitok.ops.read_out import Query, Reductions, read_out
+from lexitok.ops.read_out.reference import logits
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """How symbols enter and leave a model, for the rows of one batch."""
+
+    def embed(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
+        """The vectors of the symbols, in `dtype`."""
+        ...
+
+    def logits(self, h_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S V"]:
+        """Float32 logits of every symbol."""
+        ...
+
+    def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
+        """What is asked of the logits, without holding all of them."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TableBound:
+    """Symbols leave through one table, the same for all rows.
+
+    Attributes:
+      vectors: of symbols, as they enter; in any float.
+      table_VxD: hidden vectors are multiplied with its rows.
+      softcap: of the logits; 0: none.
+    """
+
+    vectors: Callable[[Int[Array, "B S"], DTypeLike], Float[Array, "B S D"]]
+    table_VxD: Float[Array, "V D"]
+    softcap: float
+
+    def embed(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
+        return self.vectors(symbols_BxS, dtype)
+
+    def logits(self, h_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S V"]:
+        return logits(h_BxSxD, self.table_VxD, self.softcap)
+
+    def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
+        return read_out(h_BxSxD, self.table_VxD, query, softcap=self.softcap)

@@ -1,0 +1,91 @@
+"""The parameters of a run's model, as they are evaluated: out of its checkpoint, and out of the runs that it reads.
+
+A checkpoint holds what the run trained, and what was fixed in it and comes from nowhere else. What was fixed and comes
+from another run (BLT's entropy model, a frozen backbone) is kept by its origin, and read there.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lexitok.parameter_names import names
+from lexitok.runs.checkpoint_files import CheckpointError
+from lexitok.runs.checkpoint_reading import Checkpoint, read_checkpoint
+from lexitok.runs.origin import Origin
+
+
+def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Checkpoint:
+    """The checkpoint of a run, and in it all parameters of its model, by dotted name: those that it is evaluated with.
+
+    That is the average of what was trained, where the run kept one, and all that was fixed.
+
+    Args:
+      workdir: of the run.
+      step: None for the newest that can be read.
+
+    Raises:
+      CheckpointError: there is no such checkpoint, it is damaged, or what it was trained with is gone or has changed.
+    """
+    checkpoint = read_checkpoint(workdir, step, part="")
+    state = checkpoint.parameters
+    trained = names(state["model"])
+    average = names(state.get("ema") or {})
+    found = trained | average | names(state.get("fixed", {}).get("model", {}))
+    for origin in checkpoint.record.fixed or ():
+        found |= from_origin(origin, workdir)
+    return dataclasses.replace(checkpoint, parameters=found)
+
+
+def from_origin(origin: Origin, workdir: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The fixed parameters that a run has from another, by the names that they have here.
+
+    The other run is looked for where it was, and beside this one.
+
+    Raises:
+      CheckpointError: it is nowhere, has not that checkpoint any more, or other parameters in it.
+    """
+    beside = Path(workdir).absolute().parent / Path(origin.run).name
+    found = next((path for path in (Path(origin.run), beside) if path.is_dir()), None)
+    what = f"{origin.at} of {workdir} is fixed, and comes from step {origin.step} of {origin.run}"
+    if found is None:
+        raise CheckpointError(f"{what}, which is not there, nor at {beside}: put it back")
+    try:
+        taken = part_of(read_parameters(found, origin.step).parameters, origin.part, origin.at)
+    except CheckpointError as error:
+        raise CheckpointError(f"{what}: {error}") from error
+    if fingerprint(taken) != origin.fingerprint:
+        raise CheckpointError(f"{what}, which has other parameters now: its fingerprint is not {origin.fingerprint}")
+    return taken
+
+
+def part_of(parameters: Mapping[str, Any], part: str, at: str) -> dict[str, Any]:
+    """The parameters below `part`, by the names that they have below `at`; an empty name stands for the whole model."""
+    return {_inside(at, _below(part, name)): x for name, x in parameters.items() if is_in(part, name)}
+
+
+def is_in(part: str, name: str) -> bool:
+    """Whether a parameter is in a part of a model."""
+    return not part or name == part or name.startswith(part + ".")
+
+
+def fingerprint(parameters: Mapping[str, Any]) -> str:
+    """Of names, shapes, dtypes and values: the first 16 hexadecimal digits of their SHA-256."""
+    digest = hashlib.sha256()
+    for name in sorted(parameters):
+        values = np.ascontiguousarray(parameters[name])
+        digest.update(f"{name} {values.dtype} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _below(part: str, name: str) -> str:
+    return name.removeprefix(part).removeprefix(".") if part else name
+
+
+def _inside(part: str, name: str) -> str:
+    return f"{part}.{name}" if part and name else part or name
