@@ -103,7 +103,9 @@ class Checkpoints:
                 lambda: self._manager.save(
                     step,
                     args=ocp.args.Composite(
-                        state=ocp.args.StandardSave(to_store(to_dicts(jax.tree.map(_plain, state)), self.record.fixed or ())),
+                        state=ocp.args.StandardSave(
+                            to_store(to_dicts(jax.tree.map(_plain, state)), self.record.fixed or ())
+                        ),
                         data=grain.checkpoint.CheckpointSave(_Json(data)),
                         extra=ocp.args.JsonSave(self.record.to_tree()),
                     ),

@@ -46,9 +46,7 @@ def to_restore(tree: Mapping[str, Any], origins: Sequence[Origin] | None) -> dic
     return nested(wanted)
 
 
-def from_stored(
-    stored: Mapping[str, Any], tree: Mapping[str, Any], origins: Sequence[Origin] | None
-) -> dict[str, Any]:
+def from_stored(stored: Mapping[str, Any], tree: Mapping[str, Any], origins: Sequence[Origin] | None) -> dict[str, Any]:
     """The leaves of a state of the shapes in `tree`, by name, that a checkpoint holds."""
     found = names(stored)
     return {name: found[place] for name, place in stored_names(names(tree), origins).items()}

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 from lexitok.data.batch import Batch
+from lexitok.ops.read_out import Query
 from lexitok.parameter_names import split
 from lexitok.training.products import count
 from lexitok.training.state import is_fixed, model_of
@@ -50,7 +51,8 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
         trained, fixed = state.trained, state.fixed
     else:
         fixed, trained = split(setup_or_model, is_fixed)
-        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).read_out(batch)
+        query = Query(chunk=batch.tokens.symbols_BxS.shape[1])  # whole rows: nothing fills up a last chunk
+        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).read_out(batch, query)
     depends = (jax.tree.map(lambda _: True, trained), *jax.tree.map(lambda _: False, (fixed, batch)))
     return _flops(function, (trained, fixed, batch), depends)
 

@@ -33,18 +33,18 @@ def rows_of(kind: str, *rows: list[bytes]) -> Batch:
 @jax.jit
 def _measured(model, rows: Batch) -> tuple[jax.Array, jax.Array, jax.Array]:
     """All that is asked of a kind, compiled once: log-probabilities, nats, and how much inputs move predictions."""
-    plain = Table.embed
+    plain = Table.vectors
     direction = jnp.asarray(DIRECTION[:, :, : model.interface.table.shape[1]])
     one = jnp.zeros((S + 1, B, S)).at[jnp.arange(S), 0, jnp.arange(S)].set(1.0).at[S, 1:].set(1.0)
 
     def predictions(delta):
-        def embed(self, *arguments):
+        def vectors(self, *arguments):
             x = plain(self, *arguments)
             return x + delta if x.shape == delta.shape else x  # the model that an entropy router asks is narrower
 
-        with mock.patch.object(Table, "embed", embed):
+        with mock.patch.object(Table, "vectors", vectors):
             features = model.features(rows)
-        with mock.patch.object(type(model), "features", lambda self, batch: features):
+        with mock.patch.object(type(model), "_features", lambda self, bound, batch: features):
             return jax.nn.log_softmax(model.logits(rows)), model.read_out(rows, Query(chunk=32))[0].nll_BxS
 
     def moved(which):

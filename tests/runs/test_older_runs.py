@@ -47,7 +47,9 @@ def test_older_runs_evaluate_and_go_on(workdir, kind):
     config.mesh.tensor = 4  # four rows are for two of the eight devices here
     config.train.steps = config.train.eval_every = config.train.checkpoint_every = 8
     result = train(config, kind)
-    assert result["bpb"] == pytest.approx(json.loads((Path(kind) / "expected_result.json").read_text())["bpb"], rel=1e-3)
+    assert result["bpb"] == pytest.approx(
+        json.loads((Path(kind) / "expected_result.json").read_text())["bpb"], rel=1e-3
+    )
     expected = [json.loads(line) for line in Path(kind, "expected_metrics.jsonl").read_text().splitlines()]
     within = 2e-2 if kind == "blt" else 1e-3  # a threshold decides where its units end, and rounding decides at it
     for new, old in zip(read_metrics(kind), expected, strict=True):
@@ -58,5 +60,7 @@ def test_older_runs_evaluate_and_go_on(workdir, kind):
 def test_an_older_run_is_exported(workdir):
     """Its average, in Hugging Face's layout, is read back bit for bit."""
     assert from_run("subword", workdir / "exported") == "llama"
-    for a, b in zip(jax.tree.leaves(load(workdir / "exported").model), jax.tree.leaves(load_model("subword")[0]), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(load(workdir / "exported").model), jax.tree.leaves(load_model("subword")[0]), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
