@@ -11,12 +11,12 @@ import jax
 from jax.sharding import Mesh
 
 from lexitok.config.files import to_json
-from lexitok.hub.errors import HubError
 from lexitok.hub.load import load
 from lexitok.hub.save import save
+from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import copy_tokenizer_files
-from lexitok.runs.checkpoint_files import VOCABULARY, RunRecord
 from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.load import load_model
 from lexitok.runs.run import read_config
 

@@ -15,14 +15,14 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import flatten
 from lexitok.hub.axis_layouts import FLOATS
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.description import CONFIG, model_sizes
-from lexitok.hub.errors import HubError
 from lexitok.hub.families import FAMILIES
 from lexitok.hub.families.decoder import all_kinds
 from lexitok.hub.families.family import Family
 from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
+from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import write_tokenizer
 from lexitok.parameter_names import names, to_dicts
 from lexitok.text.vocabulary import Tokenizer
@@ -164,7 +164,7 @@ def meaning(model: ConfigDict) -> dict[str, Any]:
 def _said_by(family: Family, model: ConfigDict, V: int) -> tuple[dict[str, Any], list[str]]:
     keys = {"architectures": [family.architecture], "model_type": family.model_type, **family.write(model)}
     keys["vocab_size"] = V
-    ours, theirs = meaning(model), meaning(family.read(Keys(keys, family.name)))
+    ours, theirs = meaning(model), meaning(family.read(ConfigJson(keys, family.name)))
     differing = [k for k in dict.fromkeys([*ours, *theirs]) if not _alike(ours.get(k), theirs.get(k))]
     return keys, [f"{key} {ours.get(key)!r} (but {theirs.get(key)!r})" for key in differing]
 

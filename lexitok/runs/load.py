@@ -8,16 +8,15 @@ import jax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from lexitok.runs.run import Run, RunError, read_config
 from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
-from lexitok.sharding import current_mesh
 from lexitok.models.build import evaluated, model_for
-from lexitok.sharding import state_shardings
-from lexitok.text.tokenizer_files import tokenizer_from_bytes
-from lexitok.runs.checkpoint_files import RunRecord
-from lexitok.runs.checkpoint_reading import read_checkpoint
 from lexitok.parameter_names import from_dicts, names, to_dicts
+from lexitok.runs.checkpoints.files import RunRecord
+from lexitok.runs.checkpoints.reading import read_checkpoint
+from lexitok.runs.run import Run, RunError, read_config
+from lexitok.sharding import current_mesh, state_shardings
+from lexitok.text.tokenizer_files import tokenizer_from_bytes
 
 log = logging.getLogger(__name__)
 

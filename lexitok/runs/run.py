@@ -10,9 +10,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.config.files import ConfigError, from_json
+from lexitok.config.older import completed
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.documents import DocumentScores, read_documents
-from lexitok.config.older import completed
 from lexitok.runs.metrics import FILE as METRICS_FILE
 from lexitok.runs.metrics import read_metrics
 

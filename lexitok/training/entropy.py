@@ -18,7 +18,7 @@ from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
 from lexitok.ops.attention import Positions
 from lexitok.parameter_names import from_dicts
-from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
 

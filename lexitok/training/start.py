@@ -9,7 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.parameter_names import map_with_name, names, to_dicts
-from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
 

@@ -21,7 +21,8 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import diff
 from lexitok.config.older import completed
-from lexitok.runs.checkpoint_files import (
+from lexitok.runs.checkpoints import Checkpoints, read_checkpoint
+from lexitok.runs.checkpoints.files import (
     CheckpointError,
     CheckpointMismatchError,
     CheckpointWriteError,
@@ -29,7 +30,6 @@ from lexitok.runs.checkpoint_files import (
     saved_steps,
     step_folder,
 )
-from lexitok.runs.checkpoints import Checkpoints, read_checkpoint
 
 CONFIG = completed(
     ConfigDict(
@@ -264,7 +264,7 @@ KILLED = """
     import jax.numpy as jnp, numpy as np
     from ml_collections import ConfigDict
     from lexitok.config.older import completed
-    from lexitok.runs.checkpoint_files import RunRecord
+    from lexitok.runs.checkpoints.files import RunRecord
     from lexitok.runs.checkpoints import Checkpoints
 
     folder = Path(sys.argv[1])

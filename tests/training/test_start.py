@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from samples import TEXT, small_config
 
 from lexitok.parameter_names import names, to_dicts
-from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.optimizer import OptimizerError

@@ -21,7 +21,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from lexitok.runs.checkpoint_files import (
+from lexitok.parameter_names import from_dicts, to_dicts
+from lexitok.runs.checkpoints.files import (
     FOLDER,
     CheckpointWriteError,
     RunRecord,
@@ -31,18 +32,13 @@ from lexitok.runs.checkpoint_files import (
     verify,
     write_list,
 )
-from lexitok.runs.checkpoint_reading import (
-    Checkpoint,
+from lexitok.runs.checkpoints.reading import (
     check_arrays,
     damage,
     none_readable,
-    read_checkpoint,
     read_record,
     shorten,
 )
-from lexitok.parameter_names import from_dicts, to_dicts
-
-__all__ = ["Checkpoint", "Checkpoints", "Restored", "RunRecord", "read_checkpoint"]
 
 log = logging.getLogger(__name__)
 
