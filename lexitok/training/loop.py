@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.config.files import to_json
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import TrainIterator, train_iterator
 from lexitok.data.sources import open_source
@@ -20,8 +19,10 @@ from lexitok.evals import Evaluation, evaluate
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
 from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.directory import RunDirectory
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.metrics import MetricWriter
+from lexitok.runs.run import RESULT_FILE
 from lexitok.sharding import put_share, row_share
 from lexitok.text.bits import bits_per_byte
 from lexitok.training.ahead_of_time import abstract_batch
@@ -38,25 +39,31 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     """Trains to `config.train.steps`, from a checkpoint in `workdir` if there is one.
 
     Writes `config.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `vocabulary.model`, `result.json` and, of the
-    last evaluation, `documents.jsonl` (a line a document) there.
+    last evaluation, `documents.jsonl` (a line a document) there, and in `history.jsonl` what was changed on the way.
 
     Returns:
       What `result.json` holds: name, parameters, steps, bytes, seconds and model FLOPs of training, and the last
       evaluation as `Evaluation.summary` gives it (not if `eval_every` is 0).
 
     Raises:
-      ValueError: settings, data or a checkpoint that do not fit; NonFiniteError: a loss that is not a number.
+      ValueError: settings, data or a run in `workdir` that do not fit; nothing is changed there then.
+      RunInUseError: another process is at work there.
+      NonFiniteError: a loss that is not a number.
     """
     workdir = Path(workdir)
     setup = make_setup(config, workdir)
-    if jax.process_index() == 0:
-        workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / "config.json").write_text(to_json(setup.config))
-    with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
+    record = setup.record()
+    with (
+        jax.set_mesh(setup.mesh),
+        RunDirectory(workdir, record) as directory,
+        Checkpoints(workdir, record, keep=config.train.keep) as checkpoints,
+    ):
         iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
+        documents = _validation(setup.config) if config.train.eval_every else []
+        directory.begin(clock.step)  # nothing is refused from here on
         with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
-            return _Run(workdir, setup, iterator, checkpoints, writer, clock).run(state)
+            return _Run(directory, setup, iterator, checkpoints, writer, clock, documents).run(state)
 
 
 @dataclasses.dataclass
@@ -84,14 +91,15 @@ class _Run:
 
     def __init__(
         self,
-        workdir: Path,
+        directory: RunDirectory,
         setup: Setup,
         iterator: TrainIterator,
         checkpoints: Checkpoints,
         writer: MetricWriter,
         clock: Clock,
+        documents: list[bytes],
     ):
-        self.workdir, self.setup, self.iterator = workdir, setup, iterator
+        self.directory, self.setup, self.iterator, self.documents = directory, setup, iterator, documents
         self.checkpoints, self.writer, self.clock = checkpoints, writer, clock
         self.c = setup.config.train
         self.late, self.guard = Late(), FiniteGuard(start=clock.step)
@@ -99,7 +107,6 @@ class _Run:
         self.evaluation: Evaluation | None = None
         self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
-        self.documents = _validation(setup.config) if self.c.eval_every else []
 
     def run(self, state: TrainState) -> dict[str, Any]:
         if self.clock.step >= self.c.steps:
@@ -143,6 +150,7 @@ class _Run:
         if evaluation:
             self._evaluate(state)
         if save:
+            self.directory.check()
             self.checkpoints.save(n, state, {"iterator": data, "clock": dataclasses.asdict(self.clock)})
             self.since = time.monotonic()
 
@@ -212,8 +220,8 @@ class _Run:
         }
         if jax.process_index() == 0:
             if self.evaluation is not None:
-                self.evaluation.save_documents(self.workdir / DOCUMENTS_FILE)
-            (self.workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+                self.evaluation.save_documents(self.directory.path / DOCUMENTS_FILE)
+            self.directory.write(RESULT_FILE, json.dumps(result, indent=1) + "\n")
         return result
 
 

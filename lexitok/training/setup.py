@@ -95,7 +95,7 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 
     Args:
       config: the whole tree.
-      workdir: where the vocabulary is kept; a run that resumes finds its own there.
+      workdir: of the run, whose vocabulary is taken where it has one; nothing is written there.
       devices: of the mesh; None: all.
 
     Raises:
@@ -149,11 +149,6 @@ def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, by
         tokenizer = load_tokenizer(kept)
     else:
         tokenizer = make_tokenizer(config.text.vocabulary, _training_text(config))
-        if kept is not None and jax.process_index() == 0:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".partial")
-            partial.write_bytes(tokenizer.to_bytes())
-            partial.rename(kept)
     return make_encoder(config.text, tokenizer), tokenizer.to_bytes()
 
 

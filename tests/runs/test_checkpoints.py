@@ -216,9 +216,12 @@ def test_another_model_or_vocabulary_is_refused(tmp_path):
     assert "vocabulary fingerprint" in error(RunRecord(CONFIG, b"another"))
     wider = CONFIG.copy_and_resolve_references()
     wider.model.D = 16
-    assert "model.D: checkpoint 8, run 16" in error(RunRecord(wider, RECORD.vocabulary))
+    assert "model.D: recorded 8, this run 16" in error(RunRecord(wider, RECORD.vocabulary))
+    other_seed = CONFIG.copy_and_resolve_references()
+    other_seed.seed = 1
+    assert "seed: recorded 0, this run 1" in error(RunRecord(other_seed, RECORD.vocabulary))
     free = CONFIG.copy_and_resolve_references()
-    free.model.remat, free.seed = "full", 1  # neither changes what the arrays mean
+    free.model.remat, free.train.steps = "full", 1  # neither changes what the arrays mean
     with Checkpoints(tmp_path, RunRecord(free, RECORD.vocabulary)) as checkpoints:
         assert checkpoints.restore(like) is not None
 
