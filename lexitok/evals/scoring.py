@@ -21,7 +21,7 @@ Score = Callable[[Any, Batch], tuple[jax.Array, jax.Array, Sums]]
 
 
 class ScoringError(RuntimeError):
-    """A symbol was scored twice, or never; the message names the document and the symbol."""
+    """A symbol was scored twice, never, or with no finite nats; the message names the document and the symbol."""
 
 
 def score_documents(
@@ -37,7 +37,7 @@ def score_documents(
         scored (`bytes_read`, `symbols_read`).
 
     Raises:
-      ScoringError: a symbol was scored twice, or never.
+      ScoringError: a symbol was scored twice, never, or its nats are not finite.
     """
     number, parts, done = 0, [], 0
     for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches):
@@ -120,6 +120,12 @@ def _assemble(number: int, parts: Sequence[Scored], eot: int) -> Scored:
     scored = Scored(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
     if scored.symbols[-1] != eot:
         raise ScoringError(f"document {number}: what follows symbol {len(scored.symbols) - 1} was never scored")
+    if not np.isfinite(scored.nll).all():
+        at = int(np.argmin(np.isfinite(scored.nll)))
+        raise ScoringError(
+            f"document {number}: the nats of symbol {at} are {scored.nll[at]}; the model gives no probabilities: its "
+            "parameters are broken, or its activations overflow"
+        )
     return scored
 
 

@@ -1,10 +1,12 @@
 """A trained model out of its run directory, on whatever devices there are."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
@@ -32,7 +34,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
       step: of the checkpoint; None for the newest that can be read.
 
     Raises:
-      RunError: the parameters in the checkpoint are not those of the model that its config describes.
+      RunError: the parameters in the checkpoint are not those of the model that its config describes, or not finite.
       CheckpointError: there is no such checkpoint, or it is damaged.
     """
     path = run.path if isinstance(run, Run) else Path(run)
@@ -40,6 +42,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
     checkpoint = read_checkpoint(path, step, part=part)
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
+    check_finite(names(checkpoint.parameters), f"step {checkpoint.step} of {path}")
     model = _fill(like, checkpoint.parameters, path)
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
@@ -56,6 +59,18 @@ def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     """Shapes and dtypes of a config's model; nothing is allocated."""
     make = model_for(config, encoder)
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
+    """Checks that a model's parameters, by dotted name, are numbers.
+
+    Raises:
+      RunError: one is infinite or not a number; names it.
+    """
+    for name, values in parameters.items():
+        if not np.isfinite(values).all():
+            count = int(values.size - np.isfinite(values).sum())
+            raise RunError(f"{where}: parameter '{name}' has {count} values that are not finite: the run has broken")
 
 
 def _fill(like: Any, parameters: dict[str, Any], path: Path) -> Any:

@@ -79,7 +79,7 @@ class Setup:
         """
         c = self.config
         state = init_state(self.make_model, self.optimizer, self.abstract_state, c.seed, ema=c.train.ema)
-        return start.install(entropy.install(state, c, self.encoder), c)
+        return start.install(entropy.install(state, c, self.encoder), c, self.encoder)
 
     def init_model(self) -> Any:
         """A fresh model, as training would begin with if it took nothing from other runs."""

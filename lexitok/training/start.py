@@ -8,27 +8,31 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from lexitok.data.encoders import Encoder
 from lexitok.parameter_names import map_with_name, names, to_dicts
-from lexitok.runs.checkpoints.reading import read_checkpoint
+from lexitok.runs.checkpoints import RunRecord, read_checkpoint
+from lexitok.runs.vocabularies import check_same_vocabulary
 from lexitok.training.errors import SetupError
 from lexitok.training.state import TrainState
 
 log = logging.getLogger(__name__)
 
 
-def install(state: TrainState, config: ConfigDict) -> TrainState:
+def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> TrainState:
     """A fresh state with the parameters that `train.start` names; the state as it is, if it names no run.
 
     What is read is what that run would be evaluated with: the average of its parameters where it kept one.
 
     Raises:
       SetupError: that part of the run's model has not just the parameters of this place, each of its shape.
+      VocabularyMismatchError: it has rows of symbols, and this run's symbols are others.
       CheckpointError: the run has no checkpoint that can be read.
     """
     c = config.train.start
     if not c.run:
         return state
-    taken = _taken(c)
+    taken, record = _taken(c)
+    check_same_vocabulary(record, encoder, taken, f"train.start of {c.run}")
     _check(taken, names(jax.eval_shape(lambda: to_dicts(state.model))), c)
     log.info("%d parameters begin as those of %s", len(taken), c.run)
 
@@ -39,13 +43,14 @@ def install(state: TrainState, config: ConfigDict) -> TrainState:
     return dataclasses.replace(state, model=models[0], ema=models[1])
 
 
-def _taken(c: ConfigDict) -> dict[str, np.ndarray]:
-    """The run's parameters in the part that is taken, by the names that they have here."""
+def _taken(c: ConfigDict) -> tuple[dict[str, np.ndarray], RunRecord]:
+    """The run's parameters in the part that is taken, by the names that they have here, and its record."""
     checkpoint = read_checkpoint(c.run)
     if checkpoint.config.train.ema:
         checkpoint = read_checkpoint(c.run, part="ema")
     found = names(checkpoint.parameters)
-    return {_inside(c.at, _below(c.part, name)): x for name, x in found.items() if _is_in(c.part, name)}
+    taken = {_inside(c.at, _below(c.part, name)): x for name, x in found.items() if _is_in(c.part, name)}
+    return taken, checkpoint.record
 
 
 def _is_in(part: str, name: str) -> bool:

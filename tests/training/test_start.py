@@ -1,13 +1,17 @@
 """Runs that begin with the parameters of others, and parts that are not trained."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from samples import TEXT, small_config
 
+from lexitok.data.encoders import make_encoder
 from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.checkpoints.reading import read_checkpoint
+from lexitok.runs.vocabularies import VocabularyMismatchError, check_same_vocabulary
 from lexitok.training.errors import SetupError
 from lexitok.training.loop import train
 from lexitok.training.optimizer import OptimizerError
@@ -74,6 +78,44 @@ def test_parameters_that_do_not_fit_are_refused(trained, start, message):
     c, run = trained
     with pytest.raises(SetupError, match=message):
         make_setup(changed(c, run=run, **start)).init_state()
+
+
+def subword(c: ConfigDict, text: bytes, folder: Path, **start: str) -> ConfigDict:
+    """A subword model of the same sizes on another text: its tokenizer has as many tokens, and others."""
+    c = changed(c, **start)
+    folder.mkdir()
+    for i in range(24):
+        (folder / f"{i}.txt").write_bytes(text)
+    with c.unlocked():
+        c.model, c.text.kind = small_config("bytes").model, "subword"
+    c.text.vocabulary.size = 300
+    c.data.source, c.data.cache = f"text:{folder}/*.txt", str(folder / "cache")
+    return c
+
+
+@pytest.mark.parametrize("part", ["", "interface", "interface.table"])
+def test_a_table_of_another_vocabulary_is_refused(trained, tmp_path, part):
+    """All shapes fit, and every id would mean something else; a part without rows of symbols is anyone's."""
+    first = subword(trained[0], TEXT * 4, tmp_path / "a")
+    other = b"Sphinx of black quartz, judge my vow; how vexingly quick daft zebras jump! " * 4
+    train(first, tmp_path / "run")
+    second = subword(trained[0], other, tmp_path / "b", run=str(tmp_path / "run"), part=part, at=part)
+    with pytest.raises(VocabularyMismatchError, match=r"another vocabulary: id \d+ is b'.*' there and b'.*' here"):
+        make_setup(second).init_state()
+    second.train.start.update({"part": "backbone", "at": "backbone"})
+    make_setup(second).init_state()
+
+
+def test_a_vocabulary_is_known_by_its_tokens(trained, tmp_path):
+    """The same tokens in a file of another format are the same; another alphabet of bytes is another vocabulary."""
+    c, run = trained
+    record = read_checkpoint(run).record
+    check_same_vocabulary(record, make_encoder(c.text), ["interface.table"], "it")
+    other = changed(c)
+    other.text.alphabet = "in_bytes"
+    with pytest.raises(VocabularyMismatchError, match="it takes an interface of another vocabulary"):
+        check_same_vocabulary(record, make_encoder(other.text), ["interface.table"], "it")
+    check_same_vocabulary(record, make_encoder(other.text), ["stage.backbone.norm.scale"], "it")
 
 
 def test_frozen_parts_are_not_trained(trained, tmp_path):
