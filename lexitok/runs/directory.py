@@ -142,10 +142,9 @@ class RunDirectory:
         if not found:
             return
         file, now = self.path / HISTORY, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        lines = [
-            json.dumps({"time": now, "step": step, "key": key, "old": old, "new": new})
-            for key, (old, new) in found.items()
-        ]
+        noted = [{**line, "time": now} for line in read_history(self.path)]  # by a start that was killed right after
+        entries = [{"time": now, "step": step, "key": key, "old": a, "new": b} for key, (a, b) in found.items()]
+        lines = [json.dumps(entry) for entry in entries if json.loads(json.dumps(entry)) not in noted]
         log.info("goes on from step %d with other settings: %s", step, ", ".join(found))
         before = file.read_text(encoding="utf-8") if file.exists() else ""
         self.write(HISTORY, before + "".join(line + "\n" for line in lines))

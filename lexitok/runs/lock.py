@@ -75,11 +75,13 @@ class Lock:
         """
         mine = _this_process()
         for _ in range(_TRIES):
-            if self._create(mine):
+            if _alive(*_read(self.file)):
+                raise RunInUseError(_in_use(self.file))
+            if _create(self.file, mine):
                 self._mine = mine
                 threading.Thread(target=self._beat, args=(self._stop,), daemon=True).start()
                 return
-            self._clear_stale()
+            self._clear_stale(mine)
         raise RunInUseError(f"{self.file} comes and goes: several processes begin there at once; start one of them")
 
     def check(self) -> None:
@@ -98,48 +100,24 @@ class Lock:
             self.file.unlink(missing_ok=True)
         self._mine = None
 
-    def _create(self, mine: Holder) -> bool:
-        try:
-            descriptor = os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-        except FileExistsError:
-            return False
-        try:
-            os.write(descriptor, _to_json(mine))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        return True
-
-    def _clear_stale(self) -> None:
+    def _clear_stale(self, mine: Holder) -> None:
         """Removes the lock of a process that is dead.
 
         One process at a time looks and removes: else one could remove the lock that another has just made.
         """
-        self._refuse_if_alive()
         guard = self.file.with_name(f".{FILE}.guard.partial")
-        try:
-            os.close(os.open(guard, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            if (_read(guard)[1] or 0.0) > SILENT:  # its process was killed just here
+        if not _create(guard, mine):
+            if not _alive(*_read(guard)):  # its process was killed just here
                 guard.unlink(missing_ok=True)
             time.sleep(_PAUSE)
             return
         try:
-            stale = self._refuse_if_alive()
-            if stale:
-                log.warning("%s was left by a process that is dead: %s", self.file, stale.decode(errors="replace"))
-            self.file.unlink(missing_ok=True)
+            content, silent = _read(self.file)
+            if silent is not None and not _alive(content, silent):
+                log.warning("%s was left by a process that is dead: %s", self.file, content.decode(errors="replace"))
+                self.file.unlink(missing_ok=True)
         finally:
             guard.unlink(missing_ok=True)
-
-    def _refuse_if_alive(self) -> bytes:
-        """The content of a lock that is stale; empty if there is none."""
-        content, silent = _read(self.file)
-        if silent is not None:
-            holder = _from_json(content)
-            if holder.alive(silent) if holder else silent < SILENT:
-                raise RunInUseError(_in_use(self.file, holder, silent))
-        return content
 
     def _beat(self, stop: threading.Event) -> None:
         while not stop.wait(BEAT):
@@ -153,10 +131,49 @@ class Lock:
                 log.warning("%s cannot be touched: %s", self.file, error)
 
 
-def _in_use(file: Path, holder: Holder | None, silent: float) -> str:
+def _create(file: Path, mine: Holder) -> bool:
+    """Makes a file that says who has it, with its whole content at once; False if it is there already."""
+    partial = file.with_name(f".{FILE}.{mine.token}.partial")
+    try:
+        partial.write_bytes(_to_json(mine))
+        try:
+            os.link(partial, file)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            return _create_empty(file, mine)
+        return True
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _create_empty(file: Path, mine: Holder) -> bool:
+    """The same where the content can only come after the name."""
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except FileExistsError:
+        return False
+    try:
+        os.write(descriptor, _to_json(mine))
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _alive(content: bytes, silent: float | None) -> bool:
+    """Whether the process that made a file may be at work; `silent`: seconds since it was touched, None: no file."""
+    if silent is None:
+        return False
+    holder = _from_json(content)
+    return silent < SILENT if holder is None else holder.alive(silent)
+
+
+def _in_use(file: Path) -> str:
+    content, silent = _read(file)
+    holder = _from_json(content)
     if holder is None:
-        return f"{file} cannot be read: a process begins there, or was killed so; try again in {SILENT:.0f} s"
-    elsewhere = "" if holder.machine == _machine() else f", last seen {silent:.0f} s ago"
+        return f"{file} cannot be read: a process begins or ends there, or was killed so; try again in {SILENT:.0f} s"
+    elsewhere = "" if holder.machine == _machine() else f", last seen {silent or 0:.0f} s ago"
     return (
         f"{file.parent} is in use: process {holder.pid} on {holder.host} is at work there since {holder.since}"
         f"{elsewhere}, says {file}. Wait for it, stop it, or use another workdir"

@@ -134,6 +134,33 @@ def test_one_of_many_gets_a_stale_lock(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
+def test_a_process_that_was_killed_while_it_took_over_holds_nothing(tmp_path):
+    """The file that lets one process at a time look has an owner, too."""
+    write_lock(tmp_path, started="1").rename(tmp_path / f".{FILE}.guard.partial")
+    write_lock(tmp_path, started="1")
+    mine = Lock(tmp_path)
+    mine.take()
+    mine.release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_without_links_will_do(tmp_path, monkeypatch):
+    """Buckets that are mounted have none."""
+
+    def no_links(*_):
+        raise OSError("Operation not supported")
+
+    monkeypatch.setattr(lock.os, "link", no_links)
+    first, second = Lock(tmp_path), Lock(tmp_path)
+    first.take()
+    with pytest.raises(RunInUseError, match="is in use"):
+        second.take()
+    first.release()
+    second.take()
+    second.release()
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_is_touched_and_a_lost_one_is_found_out(tmp_path, monkeypatch):
     """Who stood still so long that another took over must not write any more."""
     monkeypatch.setattr(lock, "BEAT", 0.02)
