@@ -20,6 +20,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from lexitok.runs.writing import write_whole
+
 log = logging.getLogger(__name__)
 FILE = "running.json"
 BEAT = 15.0  # seconds
@@ -135,7 +137,7 @@ def _create(file: Path, mine: Holder) -> bool:
     """Makes a file that says who has it, with its whole content at once; False if it is there already."""
     partial = file.with_name(f".{FILE}.{mine.token}.partial")
     try:
-        partial.write_bytes(_to_json(mine))
+        write_whole(partial, _to_json(mine))
         try:
             os.link(partial, file)
         except FileExistsError:

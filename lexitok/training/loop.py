@@ -60,10 +60,10 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     ):
         iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
-        documents = _validation(setup.config) if config.train.eval_every else []
-        directory.begin(clock.step)  # nothing is refused from here on
-        with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
-            return _Run(directory, setup, iterator, checkpoints, writer, clock, documents).run(state)
+        run = _Run(directory, setup, iterator, checkpoints, clock)
+        with MetricWriter(workdir, resumed_from=clock.step or None) as run.writer:
+            directory.begin(clock.step)  # nothing is refused from here on
+            return run.run(state)
 
 
 @dataclasses.dataclass
@@ -87,7 +87,12 @@ def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> t
 
 
 class _Run:
-    """The steps of a run, and what is done between them."""
+    """The steps of a run, and what is done between them.
+
+    It is made before anything is written: what cannot be found or does not go together is refused there.
+    """
+
+    writer: MetricWriter
 
     def __init__(
         self,
@@ -95,18 +100,18 @@ class _Run:
         setup: Setup,
         iterator: TrainIterator,
         checkpoints: Checkpoints,
-        writer: MetricWriter,
         clock: Clock,
-        documents: list[bytes],
     ):
-        self.directory, self.setup, self.iterator, self.documents = directory, setup, iterator, documents
-        self.checkpoints, self.writer, self.clock = checkpoints, writer, clock
+        self.directory, self.setup, self.iterator = directory, setup, iterator
+        self.checkpoints, self.clock = checkpoints, clock
         self.c = setup.config.train
         self.late, self.guard = Late(), FiniteGuard(start=clock.step)
         self.window: list[dict[str, Any]] = []
         self.evaluation: Evaluation | None = None
+        self.step = setup.step()
         self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
+        self.documents = _validation(setup.config) if self.c.eval_every else []
 
     def run(self, state: TrainState) -> dict[str, Any]:
         if self.clock.step >= self.c.steps:
@@ -115,7 +120,7 @@ class _Run:
             return self._finish(state)
         with Progress(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
             batch = self._next_batch()
-            step = self.setup.step().lower(state, batch).compile()
+            step = self.step.lower(state, batch).compile()
             self.since = time.monotonic()
             with jax.transfer_guard("disallow"):
                 for n in range(self.clock.step + 1, self.c.steps + 1):

@@ -187,6 +187,11 @@ def test_a_checkpoint_becomes_a_run_and_a_checkpoint_again(tmp_path):
     assert from_run(tmp_path / "run", tmp_path / "again") == "llama"
     for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (origin / name).read_bytes()
+    config = (tmp_path / "run" / "config.json").read_text()
+    assert '"rope_base": 10000.0' in config
+    (tmp_path / "run" / "config.json").write_text(config.replace('"rope_base": 10000.0', '"rope_base": 500000.0'))
+    from_run(tmp_path / "run", tmp_path / "third")  # a record that was written over does not change the weights' own
+    assert (tmp_path / "third" / "config.json").read_bytes() == (tmp_path / "again" / "config.json").read_bytes()
     with pytest.raises(HubError, match="there is something at"):
         to_run(origin, tmp_path / "run")
     with pytest.raises(HubError, match="has no tokenizer, and a run needs one"):

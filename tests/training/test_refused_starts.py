@@ -81,6 +81,17 @@ def test_a_finished_run_is_not_written_over(config, run, tmp_path, assignment, m
     assert snapshot(run) == before
 
 
+def test_a_damaged_file_of_a_run_is_refused_before_anything_is_written(config, run):
+    """Metrics that cannot be read would be cut off, and the run's curve with them."""
+    metrics = (run / "metrics.jsonl").read_text()
+    (run / "metrics.jsonl").write_text("no JSON\n" + metrics)
+    before = snapshot(run)
+    with pytest.raises(ValueError, match=r"metrics.jsonl:1: no JSON object"):
+        train(changed(config, "train.steps=3"), run)
+    assert snapshot(run) == before
+    (run / "metrics.jsonl").write_text(metrics)
+
+
 def test_a_directory_in_use_is_left_alone(config, run):
     """The second of two trainings is refused, and the first's files are its own."""
     lock = Lock(run)
@@ -101,6 +112,7 @@ def test_a_directory_in_use_is_left_alone(config, run):
         ("mesh.tensor=3", "multiple of 3 devices"),
         ("data.validation_split=nowhere", "nowhere"),
         ("text.vocabulary.size=100000", "vocabulary|size"),
+        ("optimizer.frozen=('nowhere',)", "the model has no part 'nowhere'"),
     ],
 )
 def test_a_first_start_that_is_refused_leaves_no_directory(config, tmp_path, assignment, message):
