@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import flatten
 from lexitok.hub.conversion import check_free, write_run
-from lexitok.hub.errors import HubError
 from lexitok.hub.load import described, read_model
+from lexitok.hub.stored_tensors import HubError
 from lexitok.parameter_names import map_with_name, names, to_dicts
-from lexitok.runs.checkpoint_files import RunRecord
+from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.training.setup import make_setup
 
 BACKBONE = "stage.backbone."

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lexitok.inference.generate import generate
 from lexitok.runs.load import load_model
+from lexitok.runs.writing import write_whole
 
 PROMPTS = (b"", b"def ", b"The ")
 
@@ -28,5 +29,5 @@ def write_samples(
         f"--- prompt {prompt.decode(errors='replace')!r}\n{(prompt + text).decode(errors='replace')}\n"
         for prompt, text in zip(prompts, texts, strict=True)
     )
-    (Path(run) / "samples.txt").write_text(out, encoding="utf-8")
+    write_whole(Path(run) / "samples.txt", out)
     return out

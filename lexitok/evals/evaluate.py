@@ -120,7 +120,7 @@ def evaluate(
     Raises:
       EvaluationError: there are no documents.
       MeshError: the rows cannot be split over the mesh.
-      ScoringError: a symbol was scored twice, or never.
+      ScoringError: a symbol was scored twice, never, or its nats are not finite.
     """
     if not documents:
         raise EvaluationError("there are no documents to evaluate: check data.source and data.validation_split")

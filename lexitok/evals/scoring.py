@@ -22,7 +22,7 @@ Score = Callable[[Any, Batch], tuple[jax.Array, jax.Array, Sums]]
 
 
 class ScoringError(RuntimeError):
-    """A symbol was scored twice, or never; the message names the document and the symbol."""
+    """A symbol was scored twice, never, or with no finite nats; the message names the document and the symbol."""
 
 
 def score_documents(
@@ -43,7 +43,7 @@ def score_documents(
       chunk: positions of a row whose logits are computed at once.
 
     Raises:
-      ScoringError: a symbol was scored twice, or never.
+      ScoringError: a symbol was scored twice, never, or its nats are not finite.
     """
     number, parts, done = 0, [], 0
     for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches, chunk):
@@ -126,6 +126,12 @@ def _assemble(number: int, parts: Sequence[Scored], eot: int) -> Scored:
     scored = Scored(*(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
     if scored.symbols[-1] != eot:
         raise ScoringError(f"document {number}: what follows symbol {len(scored.symbols) - 1} was never scored")
+    if not np.isfinite(scored.nll).all():
+        at = int(np.argmin(np.isfinite(scored.nll)))
+        raise ScoringError(
+            f"document {number}: the nats of symbol {at} are {scored.nll[at]}; the model gives no probabilities: its "
+            "parameters are broken, or its activations overflow"
+        )
     return scored
 
 

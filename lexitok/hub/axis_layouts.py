@@ -15,7 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lexitok.hub.stored_tensors import StoredTensor
+from lexitok.hub.stored_tensors import HubError, StoredTensor
 
 CHUNK = 2**20  # bytes of rows that are read at once: few enough for a processor's cache, and for any memory
 Groups = tuple[tuple[str, ...], ...]
@@ -57,6 +57,9 @@ class Layout:
           tensor: in its file, of `file_shape`.
           sizes: of all axes.
           less: is subtracted.
+
+        Raises:
+          HubError: a value is not finite, or not in the dtype of `out`; names the tensor.
         """
         chosen = self._chosen(index, sizes)
         lead = self.file_groups[0]
@@ -75,6 +78,8 @@ class Layout:
             piece = self._piece(rows, chosen | {lead[at]: (low, high)}, at, sizes, atoms)
             part = target[tuple(slice(low - start, high - start) if a == lead[at] else slice(None) for a in atoms)]
             _copy(piece, part, less)
+            if not np.isfinite(part).all():
+                raise HubError(_not_finite(tensor, rows, part))
 
     def _chosen(self, index: Sequence[slice], sizes: Mapping[str, int]) -> dict[str, Range]:
         chosen = {axis: (0, sizes[axis]) for group in self.file_groups for axis in group}
@@ -116,12 +121,19 @@ def _groups(pattern: str) -> Groups:
     return tuple(tuple(group.split()) if group else (single,) for group, single in found)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is found out by the caller
 def _copy(piece: np.ndarray, out: np.ndarray, less: float) -> None:
     if less:
         piece = piece.astype(np.float32) - np.float32(less)
     if not piece.flags.c_contiguous:  # to convert and to transpose is quicker one after the other
         piece = piece.astype(out.dtype, order="K", copy=False)
     np.copyto(out, piece, casting="unsafe")
+
+
+def _not_finite(tensor: StoredTensor, rows: np.ndarray, part: np.ndarray) -> str:
+    if np.isfinite(rows).all():
+        return f"{tensor.file}: tensor '{tensor.name}' has values that {part.dtype} cannot hold; use another dtype"
+    return f"{tensor.file}: tensor '{tensor.name}' has values that are not finite: the checkpoint is broken"
 
 
 def sizes_of(shape: Mapping[str, int]) -> dict[str, int]:

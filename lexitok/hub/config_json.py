@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lexitok.hub.errors import HubError
+from lexitok.hub.stored_tensors import HubError
 
 log = logging.getLogger(__name__)
 REQUIRED: Any = object()
@@ -22,7 +22,7 @@ NEUTRAL = frozenset({
 })  # fmt: skip
 
 
-class Keys:
+class ConfigJson:
     """A `config.json` as a mapping, with errors that name the file and the key."""
 
     def __init__(self, values: Mapping[str, Any], source: str):
@@ -31,7 +31,7 @@ class Keys:
         self._read: set[str] = set()
 
     @staticmethod
-    def load(path: Path) -> "Keys":
+    def load(path: Path) -> "ConfigJson":
         """Reads the file.
 
         Raises:
@@ -46,7 +46,7 @@ class Keys:
             raise HubError(f"{path} is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise HubError(f"{path} holds a {type(values).__name__}, not an object")
-        return Keys(values, str(path))
+        return ConfigJson(values, str(path))
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value; null is as good as missing."""

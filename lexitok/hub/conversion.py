@@ -3,7 +3,9 @@
 A converted run has one checkpoint, of step 0, with the parameters and no state of an optimizer.
 """
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import jax
 from jax.sharding import Mesh
 
 from lexitok.config.files import to_json
-from lexitok.hub.errors import HubError
 from lexitok.hub.load import load
 from lexitok.hub.save import save
+from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import copy_tokenizer_files
-from lexitok.runs.checkpoint_files import VOCABULARY, RunRecord
 from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.load import load_model
-from lexitok.runs.run import read_config
+from lexitok.runs.run import CONFIG, read_config
+from lexitok.runs.writing import write_whole
 
 TOKENIZER = "tokenizer"  # folder of a converted run: the tokenizer's own files, as they came
 
@@ -68,17 +71,21 @@ def write_run(workdir: Path, record: RunRecord, model: Any, *, files_of: Path | 
       model: of the checkpoint.
       files_of: a directory whose tokenizer files are kept with the run.
     """
+    workdir.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{workdir.name}.partial", dir=workdir.parent))
     try:
-        with Checkpoints(workdir, record) as checkpoints:
+        partial.chmod(0o755)
+        with Checkpoints(partial, record) as checkpoints:
             checkpoints.save(0, {"model": model})
         if record.vocabulary:
-            (workdir / VOCABULARY).write_bytes(record.vocabulary)
+            write_whole(partial / VOCABULARY, record.vocabulary)
         if files_of is not None:
-            (workdir / TOKENIZER).mkdir(exist_ok=True)
-            copy_tokenizer_files(files_of, workdir / TOKENIZER)
-        (workdir / "config.json").write_text(to_json(record.config))
+            (partial / TOKENIZER).mkdir()
+            copy_tokenizer_files(files_of, partial / TOKENIZER)
+        write_whole(partial / CONFIG, to_json(record.config))
+        os.rename(partial, workdir)
     except BaseException:
-        shutil.rmtree(workdir, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

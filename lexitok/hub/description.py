@@ -12,15 +12,14 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.config import default_config
 from lexitok.hub.axis_layouts import sizes_of
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families import family_of_gguf, family_of_keys
 from lexitok.hub.families.family import Family
 from lexitok.hub.gguf_files import GgufFile
-from lexitok.hub.gguf_keys import GgufKeys
-from lexitok.hub.places import Found, in_gguf, in_safetensors
+from lexitok.hub.gguf_metadata import GgufMetadata
+from lexitok.hub.places import FilePlace, in_gguf, in_safetensors
 from lexitok.hub.safetensors_files import SafetensorsFiles, inside
-from lexitok.hub.stored_tensors import Tensors
+from lexitok.hub.stored_tensors import HubError, StoredTensors
 from lexitok.models.build import compute_dtype
 from lexitok.models.token_lm import TokenLM
 
@@ -47,8 +46,8 @@ class Description:
     model: ConfigDict
     V: int
     keys: dict[str, Any]
-    files: Tensors
-    places: Mapping[str, Found]
+    files: StoredTensors
+    places: Mapping[str, FilePlace]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -76,13 +75,13 @@ def describe(path: Path) -> Description:
       HubError: neither, or one that lexitok cannot run; says why.
     """
     if path.is_dir():
-        keys = Keys.load(inside(path, CONFIG))
+        keys = ConfigJson.load(inside(path, CONFIG))
         family = family_of_keys(keys)
         return _described(str(path), family, keys, SafetensorsFiles(path), in_safetensors)
     if not path.is_file():
         raise HubError(f"there is no checkpoint at {path}: name a directory with a {CONFIG}, a GGUF, or hf:OWNER/NAME")
     gguf = GgufFile(path)
-    metadata = GgufKeys(gguf)
+    metadata = GgufMetadata(gguf)
     family = family_of_gguf(metadata.architecture, str(path))
     try:
         values = family.from_gguf(metadata)
@@ -90,10 +89,10 @@ def describe(path: Path) -> Description:
         raise HubError(f"{path}: its metadata do not describe a model: {error}") from error
     metadata.done()
     values |= {"architectures": [family.architecture], "model_type": family.model_type}
-    return _described(str(path), family, Keys(values, str(path)), gguf, in_gguf)
+    return _described(str(path), family, ConfigJson(values, str(path)), gguf, in_gguf)
 
 
-def _described(source: str, family: Family, keys: Keys, files: Tensors, found: Any) -> Description:
+def _described(source: str, family: Family, keys: ConfigJson, files: StoredTensors, found: Any) -> Description:
     model = family.read(keys)
     V = keys.size("vocab_size")
     keys.warn_of_unread()

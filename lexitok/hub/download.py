@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lexitok.hub.errors import HubError
+from lexitok.hub.stored_tensors import HubError
 
 PREFIX = "hf:"
 # Weights, settings and tokenizers; never code, nor pickles.

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from gguf.quants import dequantize
 
-from lexitok.hub.errors import HubError
 from lexitok.hub.gguf_tensors import GgufTensor, read_gguf_tensors
-from lexitok.hub.stored_tensors import StoredTensor
+from lexitok.hub.stored_tensors import HubError, StoredTensor
 from lexitok.text.gguf_header import GgufCursor, GgufError
 
 

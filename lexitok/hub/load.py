@@ -10,9 +10,9 @@ from ml_collections import ConfigDict
 from lexitok.hub.axis_layouts import FLOATS
 from lexitok.hub.description import Description, abstract_model, describe
 from lexitok.hub.download import PREFIX, fetch
-from lexitok.hub.errors import HubError
 from lexitok.hub.gguf_files import GgufFile
-from lexitok.hub.read_parameters import check_tensors, fill
+from lexitok.hub.read_parameters import check_tensors, read_parameters
+from lexitok.hub.stored_tensors import HubError
 from lexitok.text.gguf_tokenizer import gguf_tokenizer
 from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.tokenizer_files import IN_DIRECTORY, load_tokenizer
@@ -90,7 +90,7 @@ def read_model(description: Description, *, mesh: Mesh | None = None, dtype: str
     """The model of a checkpoint that was checked; `mesh` and `dtype` are those of `load`."""
     like = abstract_model(description.model, description.V, description.source)
     places, files, sizes = description.places, description.files, description.sizes
-    return fill(like, places, files, sizes, mesh=mesh, dtype=dtype or "float32")
+    return read_parameters(like, places, files, sizes, mesh=mesh, dtype=dtype or "float32")
 
 
 def tokenizer_of(path: Path, description: Description) -> Tokenizer | None:

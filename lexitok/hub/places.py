@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FilePlace:
     """A place in one kind of files: name of the tensor, its layout, and what is to be subtracted."""
 
     parameter: str
@@ -42,12 +42,12 @@ class Found:
     stacked: bool
 
 
-def in_safetensors(place: Place) -> Found:
+def in_safetensors(place: Place) -> FilePlace:
     """The place in Hugging Face's layout."""
-    return Found(place.parameter, place.name, place.layout, 0.0, place.stacked)
+    return FilePlace(place.parameter, place.name, place.layout, 0.0, place.stacked)
 
 
-def in_gguf(place: Place) -> Found:
+def in_gguf(place: Place) -> FilePlace:
     """The place in a GGUF."""
     layout = place.gguf_layout or place.layout
-    return Found(place.parameter, place.gguf, layout, place.gguf_less, place.stacked)
+    return FilePlace(place.parameter, place.gguf, layout, place.gguf_less, place.stacked)

@@ -1,7 +1,7 @@
 """Parameters out of files of tensors, each device's share read by itself.
 
-Memory: beside the parameters, one device's share of the largest of them is held on the host, and `layouts.CHUNK` bytes
-of rows. Nothing is read before every name and shape was found to be right.
+Memory: beside the parameters, one device's share of the largest of them is held on the host, and
+`axis_layouts.CHUNK` bytes of rows. Nothing is read before every name and shape was found to be right.
 """
 
 import math
@@ -14,9 +14,8 @@ import numpy as np
 from jax.sharding import Mesh, Sharding, SingleDeviceSharding
 
 from lexitok.hub.axis_layouts import FLOATS
-from lexitok.hub.errors import HubError
-from lexitok.hub.places import Found
-from lexitok.hub.stored_tensors import StoredTensor, Tensors
+from lexitok.hub.places import FilePlace
+from lexitok.hub.stored_tensors import HubError, StoredTensor, StoredTensors
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.sharding import state_shardings
 
@@ -26,8 +25,8 @@ ALIGNMENT = 64  # bytes
 
 def check_tensors(
     like: Any,
-    places: Mapping[str, Found],
-    files: Tensors,
+    places: Mapping[str, FilePlace],
+    files: StoredTensors,
     sizes: Mapping[str, int],
     left_aside: Sequence[str],
     source: str,
@@ -68,15 +67,15 @@ def check_tensors(
     _refuse(source, "holds tensors that its config knows nothing of", [f"'{name}'" for name in sorted(left)])
 
 
-def tensor_names(place: Found, layers: int) -> list[str]:
+def tensor_names(place: FilePlace, layers: int) -> list[str]:
     """The tensors of a parameter: one for each layer, or one."""
     return [place.name.format(i=i) for i in range(layers)] if place.stacked else [place.name]
 
 
-def fill(
+def read_parameters(
     like: Any,
-    places: Mapping[str, Found],
-    files: Tensors,
+    places: Mapping[str, FilePlace],
+    files: StoredTensors,
     sizes: Mapping[str, int],
     *,
     mesh: Mesh | None,
@@ -119,7 +118,7 @@ def _put(shape: tuple[int, ...], sharding: Sharding, read: Callable[[Any], np.nd
 
 
 def reader(
-    place: Found, files: Tensors, shape: tuple[int, ...], sizes: Mapping[str, int], dtype: np.dtype
+    place: FilePlace, files: StoredTensors, shape: tuple[int, ...], sizes: Mapping[str, int], dtype: np.dtype
 ) -> Callable[[Any], np.ndarray]:
     """A function from a share of a parameter of the given shape, as slices, to its values."""
     tensors: list[StoredTensor] = [files.tensors[name] for name in tensor_names(place, sizes["L"])]

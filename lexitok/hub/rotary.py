@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
+from lexitok.hub.stored_tensors import HubError
 
 KINDS = ("default", "linear", "llama3")
 _LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
@@ -22,7 +22,7 @@ class Rotary:
     llama3: tuple[float, ...] = ()
 
 
-def read_rotary(keys: Keys, theta: float) -> Rotary:
+def read_rotary(keys: ConfigJson, theta: float) -> Rotary:
     """Rotary positions that all layers share.
 
     Args:
@@ -40,7 +40,7 @@ def read_rotary(keys: Keys, theta: float) -> Rotary:
     return rotary_of(keys, given, theta)
 
 
-def mapping(keys: Keys, key: str) -> dict[str, Any]:
+def mapping(keys: ConfigJson, key: str) -> dict[str, Any]:
     """A section of the file; empty if it is missing."""
     value = keys.get(key, {})
     if not isinstance(value, Mapping):
@@ -48,7 +48,7 @@ def mapping(keys: Keys, key: str) -> dict[str, Any]:
     return dict(value)
 
 
-def rotary_of(keys: Keys, given: Mapping[str, Any], theta: float) -> Rotary:
+def rotary_of(keys: ConfigJson, given: Mapping[str, Any], theta: float) -> Rotary:
     """From a section of `rope_parameters`, or of `rope_scaling` with `rope_theta` put to it."""
     kind = given.get("rope_type", given.get("type", "default"))
     if kind not in KINDS:
@@ -82,7 +82,7 @@ def scaling_of(rotary: Rotary) -> dict[str, Any] | None:
     return None if rotary.scale == 1.0 else {"rope_type": "linear", "factor": rotary.scale}
 
 
-def _number(keys: Keys, name: str, value: Any) -> float:
+def _number(keys: ConfigJson, name: str, value: Any) -> float:
     if type(value) not in (int, float) or not 0 < value < math.inf:
         raise HubError(f"{keys.source}: '{name}' of rotary positions is {value!r:.100}; it has to be a number above 0")
     return float(value)

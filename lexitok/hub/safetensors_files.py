@@ -9,9 +9,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lexitok.hub.errors import HubError
 from lexitok.hub.safetensors_header import Entry, read_header
-from lexitok.hub.stored_tensors import StoredTensor
+from lexitok.hub.stored_tensors import HubError, StoredTensor
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -8,8 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lexitok.hub.errors import HubError
-from lexitok.hub.stored_tensors import MAX_SIZE, count
+from lexitok.hub.stored_tensors import MAX_SIZE, HubError, count
 
 ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,

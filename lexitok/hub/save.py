@@ -15,14 +15,16 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import flatten
 from lexitok.hub.axis_layouts import FLOATS
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.description import CONFIG, model_sizes
-from lexitok.hub.errors import HubError
 from lexitok.hub.families import FAMILIES
 from lexitok.hub.families.decoder import all_kinds
 from lexitok.hub.families.family import Family
+from lexitok.hub.load import described, fitted, tokenizer_of
+from lexitok.hub.model_settings import ModelSettings, settings_of
 from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
+from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import write_tokenizer
 from lexitok.parameter_names import names, to_dicts
 from lexitok.text.vocabulary import Tokenizer
@@ -43,11 +45,12 @@ def save(
     family: str | None = None,
     shard_gb: float = 5.0,
 ) -> str:
-    """Writes a model, its config and its tokenizer, all or nothing.
+    """Writes a model, its settings and its tokenizer, all or nothing. What was written is read again before it counts.
 
     Args:
-      model: a `TokenLM`, wherever its parameters are.
-      config: the whole tree that it was made by.
+      model: a `TokenLM`, wherever its parameters are. What is written follows it, not its config: a table that was
+        exchanged for another is written as it is.
+      config: the whole tree that it was made by; it says where the model came from.
       path: of the new directory; there must be nothing yet.
       tokenizer: to be written with it; None: none.
       files_of: a directory whose tokenizer files are copied as they are, in place of writing them.
@@ -59,25 +62,29 @@ def save(
       The name of the family.
 
     Raises:
-      HubError: no family can say what the model computes (says what they cannot), it is no token model, there is
-        something at `path`, or a value is too large for the dtype.
+      HubError: no family can say what the model computes (says what they cannot), it is no token model, has a part that
+        no settings make, its tokenizer does not fit its table, there is something at `path`, or a value is not finite
+        or too large for the dtype.
     """
     path = Path(path)
     if dtype not in FLOATS:
         raise HubError(f"unknown dtype '{dtype}'; there are {', '.join(FLOATS)}")
     if path.exists():
         raise HubError(f"there is something at {path} already; name a directory that does not exist")
-    parameters = names(to_dicts(model))
-    chosen, keys = choose_family(config, _rows(parameters, config), family)
+    settings = settings_of(model, config)
+    if tokenizer is not None:
+        tokenizer = fitted(tokenizer, settings.V, "the model to be written")
+    chosen, keys = choose_family(_with_model(config, settings.model), settings.V, family)
     keys |= _kept(config, tokenizer) | {"dtype": dtype, "torch_dtype": dtype}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial", dir=path.parent))
     try:
         partial.chmod(0o755)
         (partial / CONFIG).write_text(json.dumps(keys, indent=2) + "\n")
-        tensors = tensors_to_write(parameters, chosen, model_sizes(config.model, keys["vocab_size"]), dtype)
-        write_tensors(partial, tensors, int(shard_gb * 1e9))
+        sizes = model_sizes(settings.model, settings.V)
+        write_tensors(partial, tensors_to_write(names(to_dicts(model)), chosen, sizes, dtype), int(shard_gb * 1e9))
         write_tokenizer(partial, tokenizer, None if files_of is None else Path(files_of))
+        _check_written(partial, settings, tokenizer if files_of is not None else None)
         os.rename(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -164,7 +171,7 @@ def meaning(model: ConfigDict) -> dict[str, Any]:
 def _said_by(family: Family, model: ConfigDict, V: int) -> tuple[dict[str, Any], list[str]]:
     keys = {"architectures": [family.architecture], "model_type": family.model_type, **family.write(model)}
     keys["vocab_size"] = V
-    ours, theirs = meaning(model), meaning(family.read(Keys(keys, family.name)))
+    ours, theirs = meaning(model), meaning(family.read(ConfigJson(keys, family.name)))
     differing = [k for k in dict.fromkeys([*ours, *theirs]) if not _alike(ours.get(k), theirs.get(k))]
     return keys, [f"{key} {ours.get(key)!r} (but {theirs.get(key)!r})" for key in differing]
 
@@ -175,10 +182,28 @@ def _alike(a: Any, b: Any) -> bool:
     return a == b
 
 
-def _rows(parameters: Mapping[str, Any], config: ConfigDict) -> int:
-    if config.model.kind != "token_lm" or config.model.interface.kind != "table":
-        raise HubError("only token models with a learned table (model.kind token_lm) can be written in this layout")
-    return int(parameters["interface.table"].shape[0])
+def _with_model(config: ConfigDict, model: ConfigDict) -> ConfigDict:
+    out = config.copy_and_resolve_references().unlock()
+    del out["model"]
+    out.model = model
+    return out
+
+
+def _check_written(path: Path, settings: ModelSettings, tokenizer: Tokenizer | None) -> None:
+    """Reads what was written: names, shapes and settings have to be the model's, copied files its tokenizer's."""
+    _, description = described(path)
+    ours, theirs = meaning(settings.model), meaning(description.model)
+    differing = [key for key in dict.fromkeys([*ours, *theirs]) if not _alike(ours.get(key), theirs.get(key))]
+    if differing or description.V != settings.V:
+        said = "; ".join(f"{key} {ours.get(key)!r} is read as {theirs.get(key)!r}" for key in differing)
+        raise HubError(f"what was written is another model: {said or f'V {settings.V} is read as {description.V}'}")
+    if tokenizer is None:
+        return
+    copied = tokenizer_of(path, description)
+    if copied is not None and copied.vocabulary.fingerprint != tokenizer.vocabulary.fingerprint:
+        raise HubError(
+            "the tokenizer files that were to be copied are of another tokenizer than the model's: leave files_of out"
+        )
 
 
 def _kept(config: ConfigDict, tokenizer: Tokenizer | None) -> dict[str, Any]:
@@ -204,6 +229,8 @@ def _on_host(parameter: Any, layer: int | None) -> np.ndarray:
 def _as(values: np.ndarray, dtype: str, name: str) -> np.ndarray:
     with np.errstate(over="ignore"):  # found out below
         out = values.astype(FLOATS[dtype], copy=False)
-    if dtype == "float16" and not np.isfinite(out).all() and np.isfinite(values.astype(np.float32)).all():
-        raise HubError(f"'{name}' has values that float16 cannot hold; use bfloat16 or float32")
+    if not np.isfinite(out).all():
+        if np.isfinite(values).all():
+            raise HubError(f"'{name}' has values that {dtype} cannot hold; use bfloat16 or float32")
+        raise HubError(f"'{name}' has values that are not finite: what was trained has broken")
     return out

@@ -7,9 +7,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lexitok.hub.errors import HubError
-
 MAX_SIZE = 2**40  # of a dimension; more is a damaged file
+
+
+class HubError(ValueError):
+    """A checkpoint that cannot be read or written; the message names the file, and the tensor or key."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ class StoredTensor:
 
 
 @runtime_checkable
-class Tensors(Protocol):
+class StoredTensors(Protocol):
     """Files of tensors that were found to be in order."""
 
     @property

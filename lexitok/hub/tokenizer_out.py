@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from lexitok.hub.errors import HubError
+from lexitok.hub.stored_tensors import HubError
 from lexitok.text.tokenizer_export import tokenizer_json
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 

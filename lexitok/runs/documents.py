@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lexitok.runs.writing import write_whole
+
 FILE = "documents.jsonl"
 FIELDS = ("nats", "bytes", "words", "words_right", "first_nats")
 
@@ -66,7 +68,7 @@ def write_documents(path: Path, scores: Iterable[DocumentScore]) -> None:
     for s in scores:
         values = (s.nats, s.nbytes, s.words, s.words_right, s.first_nats if math.isfinite(s.first_nats) else None)
         lines.append(json.dumps(dict(zip(FIELDS, values, strict=True))) + "\n")
-    path.write_text("".join(lines), encoding="utf-8")
+    write_whole(path, "".join(lines))
 
 
 def read_documents(path: Path) -> DocumentScores:

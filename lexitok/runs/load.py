@@ -10,16 +10,15 @@ import numpy as np
 from flax import nnx
 from ml_collections import ConfigDict
 
-from lexitok.runs.run import Run, RunError
 from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
-from lexitok.sharding import current_mesh
 from lexitok.models.build import evaluated, model_for
-from lexitok.sharding import state_shardings
-from lexitok.text.tokenizer_files import tokenizer_from_bytes
-from lexitok.runs.checkpoint_files import RunRecord
-from lexitok.runs.parameters import read_parameters
 from lexitok.parameter_names import map_with_name, names, to_dicts
+from lexitok.runs.checkpoints.files import RunRecord
+from lexitok.runs.parameters import read_parameters
+from lexitok.runs.run import Run, RunError
+from lexitok.sharding import current_mesh, state_shardings
+from lexitok.text.tokenizer_files import tokenizer_from_bytes
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +34,14 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
       step: of the checkpoint; None for the newest that can be read.
 
     Raises:
-      RunError: the parameters in the checkpoint are not those of the model that its config describes.
+      RunError: the parameters in the checkpoint are not those of the model that its config describes, or not finite.
       CheckpointError: there is no such checkpoint, or it is damaged.
     """
     path = run.path if isinstance(run, Run) else Path(run)
     checkpoint = read_parameters(path, step)
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
+    check_finite(checkpoint.parameters, f"step {checkpoint.step} of {path}")
     model = _fill(like, checkpoint.parameters, path)
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
@@ -58,6 +58,18 @@ def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     """Shapes and dtypes of a config's model; nothing is allocated."""
     make = model_for(config, encoder)
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
+
+
+def check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
+    """Checks that a model's parameters, by dotted name, are numbers.
+
+    Raises:
+      RunError: one is infinite or not a number; names it.
+    """
+    for name, values in parameters.items():
+        if not np.isfinite(values).all():
+            count = int(values.size - np.isfinite(values).sum())
+            raise RunError(f"{where}: parameter '{name}' has {count} values that are not finite: the run has broken")
 
 
 def _fill(like: Any, parameters: Mapping[str, Any], path: Path) -> Any:

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from lexitok.runs.writing import write_whole
+
 FILE = "metrics.jsonl"
 
 
@@ -40,7 +42,7 @@ class MetricWriter:
         self._file = self._board = None
         if jax.process_index() == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _rewrite(path, self.history)
+            write_whole(path, "".join(json.dumps(row) + "\n" for row in self.history))
             self._file = path.open("a", encoding="utf-8")
             self._board = SummaryWriter(str(path.parent / "tensorboard"), purge_step=last + 1)
 
@@ -103,9 +105,3 @@ def _number(name: str, value: Any) -> float | int:
 
 def _rows_up_to(path: Path, step: int) -> list[dict[str, Any]]:
     return [row for row in read_metrics(path.parent) if row["step"] <= step] if path.exists() else []
-
-
-def _rewrite(path: Path, rows: list[dict[str, Any]]) -> None:
-    new = path.with_suffix(".new")
-    new.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(new, path)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lexitok.parameter_names import names
-from lexitok.runs.checkpoint_files import CheckpointError
-from lexitok.runs.checkpoint_reading import Checkpoint, read_checkpoint
+from lexitok.runs.checkpoints.files import CheckpointError
+from lexitok.runs.checkpoints.reading import Checkpoint, read_checkpoint
 from lexitok.runs.origin import Origin
 
 

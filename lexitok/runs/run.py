@@ -10,12 +10,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.config.files import ConfigError, from_json
+from lexitok.config.older import completed
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.documents import DocumentScores, read_documents
-from lexitok.config.older import completed
 from lexitok.runs.metrics import FILE as METRICS_FILE
 from lexitok.runs.metrics import read_metrics
+from lexitok.runs.writing import write_whole
 
+CONFIG = "config.json"
 RESULT_FILE = "result.json"
 
 
@@ -73,9 +75,7 @@ class Run:
         file = self.path / RESULT_FILE
         if not file.exists():
             return
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(_read_object(file) | {name: value}, indent=1) + "\n", encoding="utf-8")
-        partial.replace(file)
+        write_whole(file, json.dumps(_read_object(file) | {name: value}, indent=1) + "\n")
 
 
 def read_run(path: str | Path) -> Run:
@@ -105,7 +105,7 @@ def read_config(path: Path) -> ConfigDict:
     Raises:
       RunError: no such directory, or no readable `config.json` in it.
     """
-    file = path / "config.json"
+    file = path / CONFIG
     if not path.is_dir():
         raise RunError(f"no run directory {path}: train one, or name another")
     if not file.is_file():

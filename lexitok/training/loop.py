@@ -12,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.config.files import to_json
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import TrainIterator, train_iterator
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
-from lexitok.runs.checkpoint_files import VOCABULARY
 from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.directory import RunDirectory
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.metrics import MetricWriter
+from lexitok.runs.run import RESULT_FILE
 from lexitok.sharding import put_share, row_share
 from lexitok.text.bits import bits_per_byte
 from lexitok.training.ahead_of_time import abstract_batch
@@ -39,26 +39,31 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     """Trains to `config.train.steps`, from a checkpoint in `workdir` if there is one.
 
     Writes `config.json`, `metrics.jsonl`, `tensorboard/`, `checkpoints/`, `vocabulary.model`, `result.json` and, of the
-    last evaluation, `documents.jsonl` (a line a document) there.
+    last evaluation, `documents.jsonl` (a line a document) there, and in `history.jsonl` what was changed on the way.
 
     Returns:
       What `result.json` holds: name, parameters, steps, bytes, seconds and model FLOPs of training, and the last
       evaluation as `Evaluation.summary` gives it (not if `eval_every` is 0).
 
     Raises:
-      ValueError: settings, data or a checkpoint that do not fit; NonFiniteError: a loss that is not a number.
+      ValueError: settings, data or a run in `workdir` that do not fit; nothing is changed there then.
+      RunInUseError: another process is at work there.
+      NonFiniteError: a loss that is not a number.
     """
     workdir = Path(workdir)
     setup = make_setup(config, workdir)
-    with jax.set_mesh(setup.mesh), Checkpoints(workdir, setup.record(), keep=config.train.keep) as checkpoints:
+    record = setup.record()
+    with (
+        jax.set_mesh(setup.mesh),
+        RunDirectory(workdir, record) as directory,
+        Checkpoints(workdir, record, keep=config.train.keep) as checkpoints,
+    ):
         iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
-        if jax.process_index() == 0:
-            (workdir / "config.json").write_text(to_json(setup.config))
-            if setup.vocabulary:
-                (workdir / VOCABULARY).write_bytes(setup.vocabulary)
-        with MetricWriter(workdir, resumed_from=clock.step or None) as writer:
-            return _Run(workdir, setup, iterator, checkpoints, writer, clock).run(state)
+        run = _Run(directory, setup, iterator, checkpoints, clock)
+        with MetricWriter(workdir, resumed_from=clock.step or None) as run.writer:
+            directory.begin(clock.step)  # nothing is refused from here on
+            return run.run(state)
 
 
 @dataclasses.dataclass
@@ -84,23 +89,28 @@ def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> t
 
 
 class _Run:
-    """The steps of a run, and what is done between them."""
+    """The steps of a run, and what is done between them.
+
+    It is made before anything is written: what cannot be found or does not go together is refused there.
+    """
+
+    writer: MetricWriter
 
     def __init__(
         self,
-        workdir: Path,
+        directory: RunDirectory,
         setup: Setup,
         iterator: TrainIterator,
         checkpoints: Checkpoints,
-        writer: MetricWriter,
         clock: Clock,
     ):
-        self.workdir, self.setup, self.iterator = workdir, setup, iterator
-        self.checkpoints, self.writer, self.clock = checkpoints, writer, clock
+        self.directory, self.setup, self.iterator = directory, setup, iterator
+        self.checkpoints, self.clock = checkpoints, clock
         self.c = setup.config.train
         self.late, self.guard = Late(), FiniteGuard(start=clock.step)
         self.window: list[dict[str, Any]] = []
         self.evaluation: Evaluation | None = None
+        self.step = setup.step()
         self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
         self.documents = _validation(setup.config) if self.c.eval_every else []
@@ -115,7 +125,7 @@ class _Run:
         shown = Progress if jax.process_index() == 0 else Silent
         with shown(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
             batch = self._next_batch()
-            step = self.setup.step().lower(state, batch).compile()
+            step = self.step.lower(state, batch).compile()
             self.since = time.monotonic()
             with jax.transfer_guard("disallow"):
                 for n in range(self.clock.step + 1, self.c.steps + 1):
@@ -153,6 +163,7 @@ class _Run:
             self._read(self.late.flush(), progress)
             self._log(n, progress)
         if save:  # before the evaluation, which takes long: whatever ends the run there, the step is kept
+            self.directory.check()
             self.checkpoints.save(n, state, {"iterator": data, "clock": dataclasses.asdict(self.clock)})
             self.since = time.monotonic()
         if evaluation:
@@ -225,8 +236,8 @@ class _Run:
         }
         if jax.process_index() == 0:
             if self.evaluation is not None:
-                self.evaluation.save_documents(self.workdir / DOCUMENTS_FILE)
-            (self.workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+                self.evaluation.save_documents(self.directory.path / DOCUMENTS_FILE)
+            self.directory.write(RESULT_FILE, json.dumps(result, indent=1) + "\n")
         return result
 
 

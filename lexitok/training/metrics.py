@@ -50,7 +50,8 @@ class FiniteGuard:
         if bad:
             raise NonFiniteError(
                 f"{', '.join(bad)} at step {step}; all was finite at step {self.good}, so it broke in steps "
-                f"{self.good + 1} to {step}. Resume from a checkpoint with a lower optimizer.lr, a longer "
-                "optimizer.warmup or a smaller optimizer.clip, or look at the data of these steps."
+                f"{self.good + 1} to {step}. Start another run from its checkpoint (train.start.run) with "
+                "a lower optimizer.lr, a longer optimizer.warmup or a smaller optimizer.clip, or look at the data of "
+                "these steps."
             )
         self.good = step

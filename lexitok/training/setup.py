@@ -15,7 +15,7 @@ from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_t
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.models.build import model_for
-from lexitok.runs.checkpoint_files import VOCABULARY, RunRecord
+from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.tokenizer_files import tokenizer_from_bytes

@@ -15,15 +15,13 @@ from ml_collections import ConfigDict
 from lexitok.config.files import diff
 from lexitok.data.encoders import Encoder
 from lexitok.parameter_names import names, to_dicts
-from lexitok.runs.checkpoint_files import RunRecord
-from lexitok.runs.load import encoder_of
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
+from lexitok.runs.vocabularies import check_same_vocabulary
 from lexitok.training import entropy
 from lexitok.training.state import SetupError, TrainState, is_fixed, with_parameters
 
 log = logging.getLogger(__name__)
-_INTERFACE = "interface"  # the part of a model whose rows are the symbols of a vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +63,8 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
     What is read is what those runs would be evaluated with: the average of their parameters where they kept one.
 
     Raises:
-      SetupError: that part of a run's model has not just the parameters of this place, each of its shape; or it has a
-        table for the symbols of another vocabulary.
+      SetupError: that part of a run's model has not just the parameters of this place, each of its shape.
+      VocabularyMismatchError: it has rows of symbols, and this run's symbols are others.
       CheckpointError: a run has no checkpoint that can be read.
     """
     here = names(jax.eval_shape(lambda: to_dicts(state.model)))
@@ -76,7 +74,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         taken = part_of(checkpoint.parameters, start.part, start.at)
         _check_model(start, checkpoint.config)
         _check_parameters(taken, here, start)
-        _check_vocabulary(taken, start, checkpoint.record, encoder)
+        check_same_vocabulary(checkpoint.record, encoder, taken, f"{start.key} of {start.run}")
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
         origins += _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
@@ -116,19 +114,6 @@ def _check_parameters(taken: Mapping[str, Any], here: Mapping[str, Any], start: 
             f"{start.key} takes '{start.part or whole}' of {start.run} for '{start.at or whole}', which has other "
             f"parameters: {'; '.join(differing[:3]) or 'none at all'}"
             f"{f' and {len(differing) - 3} more' if len(differing) > 3 else ''}"
-        )
-
-
-def _check_vocabulary(taken: Mapping[str, Any], start: Start, record: RunRecord, encoder: Encoder) -> None:
-    """What is read by symbol has to have the symbols of this run."""
-    if not any(_INTERFACE in name.split(".") for name in taken):
-        return
-    there, here = encoder_of(record).vocabulary.fingerprint, encoder.vocabulary.fingerprint
-    if there != here:
-        raise SetupError(
-            f"{start.key} takes an interface of {start.run}, whose vocabulary has the fingerprint {there[:12]}…, and "
-            f"this run's has {here[:12]}…: the same ids stand for other tokens. Name the run's vocabulary, "
-            f"--config.text.vocabulary.path={start.run}/vocabulary.model, or take a part without an interface"
         )
 
 

@@ -35,6 +35,17 @@ class Uniform(nnx.Module):
         return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=batch.tokens.targets_BxS < 0), NOTHING_ELSE
 
 
+class Broken(nnx.Module):
+    """Gives no number for one symbol of a batch."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def scores_and_extras(self, batch, chunk=512):
+        nll = jnp.ones(batch.tokens.targets_BxS.shape, jnp.float32).at[0, 7].set(self.value)
+        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 2), NOTHING_ELSE
+
+
 class Positions(nnx.Module):
     """The nats of a symbol are its position in the window: how much context it had."""
 
@@ -178,6 +189,13 @@ def test_a_symbol_that_is_missed_or_scored_twice_is_found_out():
     ):
         with pytest.raises(ScoringError, match=message):
             list(score_documents(Uniform(), wrong, encoder.vocabulary.eot))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nats_that_are_not_finite_are_no_result(value):
+    """A broken model's bits per byte would be null, and a script's exit code 0."""
+    with pytest.raises(ScoringError, match=f"document 0: the nats of symbol 7 are {value}"):
+        evaluate(Broken(value), small("bytes")[1], [TEXT], **WINDOW)
 
 
 def test_a_tokenizer_that_normalises_is_counted():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lexitok.hub import axis_layouts
 from lexitok.hub.axis_layouts import Layout, sizes_of
-from lexitok.hub.stored_tensors import StoredTensor
+from lexitok.hub.stored_tensors import HubError, StoredTensor
 
 SIZES = sizes_of({"V": 10, "D": 5, "H": 4, "K": 2, "N": 6, "F": 7, "L": 1})
 LAYOUTS = (
@@ -95,10 +95,26 @@ def test_restoring_is_the_way_back(layout):
 
 
 def test_numbers_are_converted_exactly():
-    """bfloat16 to float32 is exact, also of infinities and denormals; `less` is subtracted in float32."""
-    values = np.array([1.5, -0.0, np.inf, 1e-40, 3e38], np.float32).astype(ml_dtypes.bfloat16)
+    """bfloat16 to float32 is exact, also of denormals; `less` is subtracted in float32."""
+    values = np.array([1.5, -0.0, -3e38, 1e-40, 3e38], np.float32).astype(ml_dtypes.bfloat16)
     np.testing.assert_array_equal(whole(LAYOUTS[3], values), values.astype(np.float32))
     np.testing.assert_array_equal(whole(LAYOUTS[3], np.full(5, 1.25, np.float32), less=1.0), np.full(5, 0.25))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
+def test_what_is_not_finite_is_named(value, dtype):
+    """A model with one NaN gives NaN everywhere, and would be converted and evaluated without a word."""
+    values = np.array([1.5, 2, value, 4, 5], np.float32).astype(dtype)
+    with pytest.raises(HubError, match="file: tensor 't' has values that are not finite"):
+        whole(LAYOUTS[3], values)
+
+
+def test_what_a_dtype_cannot_hold_is_named():
+    """float16 ends at 65504: infinities would come of what was finite."""
+    out = np.empty(5, np.float16)
+    with pytest.raises(HubError, match="tensor 't' has values that float16 cannot hold"):
+        LAYOUTS[3].fill(out, [slice(None)], stored(np.full(5, 1e5, np.float32)), SIZES)
 
 
 def test_an_axis_of_several_cannot_be_split():

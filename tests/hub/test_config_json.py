@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families import FAMILIES, family_of_keys
 from lexitok.hub.save import meaning
+from lexitok.hub.stored_tensors import HubError
 
 GOLDENS = Path(__file__).parent / "goldens"
 LEGACY = {"rope_parameters": None, "rope_theta": 100.0}
 
 
-def keys_of(name: str, **changes) -> Keys:
-    return Keys(json.loads((GOLDENS / name / "config.json").read_text()) | changes, "config.json")
+def keys_of(name: str, **changes) -> ConfigJson:
+    return ConfigJson(json.loads((GOLDENS / name / "config.json").read_text()) | changes, "config.json")
 
 
 def differences(a: dict, b: dict) -> list[str]:
@@ -146,7 +146,7 @@ def test_settings_written_as_keys_mean_the_same(name):
     keys = keys_of(name)
     family = family_of_keys(keys)
     c = family.read(keys)
-    again = family.read(Keys(family.write(c) | {"vocab_size": 40}, "written"))
+    again = family.read(ConfigJson(family.write(c) | {"vocab_size": 40}, "written"))
     assert differences(meaning(again), meaning(c)) == []
 
 
@@ -155,4 +155,4 @@ def test_files_that_are_no_objects(tmp_path, raw):
     """A damaged config is told by its path."""
     (tmp_path / "config.json").write_bytes(raw)
     with pytest.raises(HubError, match="config.json"):
-        Keys.load(tmp_path / "config.json")
+        ConfigJson.load(tmp_path / "config.json")

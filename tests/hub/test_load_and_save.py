@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 from flax import nnx
 from jax.sharding import NamedSharding
 
@@ -186,11 +187,28 @@ def test_a_checkpoint_becomes_a_run_and_a_checkpoint_again(tmp_path):
     assert from_run(tmp_path / "run", tmp_path / "again") == "llama"
     for name in ("model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (origin / name).read_bytes()
+    config = (tmp_path / "run" / "config.json").read_text()
+    assert '"rope_base": 10000.0' in config
+    (tmp_path / "run" / "config.json").write_text(config.replace('"rope_base": 10000.0', '"rope_base": 500000.0'))
+    from_run(tmp_path / "run", tmp_path / "third")  # a record that was written over does not change the weights' own
+    assert (tmp_path / "third" / "config.json").read_bytes() == (tmp_path / "again" / "config.json").read_bytes()
     with pytest.raises(HubError, match="there is something at"):
         to_run(origin, tmp_path / "run")
     with pytest.raises(HubError, match="has no tokenizer, and a run needs one"):
         to_run(GOLDENS / "qwen3", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_broken_checkpoint_becomes_no_run(tmp_path, value):
+    """It would convert, load and be evaluated to nothing; the tensor is named, and no directory is left."""
+    origin = checkpoint_of_our_own(tmp_path / "hf")
+    tensors = safetensors.numpy.load_file(origin / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 2] = value
+    safetensors.numpy.save_file(tensors, origin / "model.safetensors")
+    with pytest.raises(HubError, match=r"model.safetensors: tensor '.*1.mlp.up_proj.weight' has values that are"):
+        to_run(origin, tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["hf"]
 
 
 @pytest.mark.slow

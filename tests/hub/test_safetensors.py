@@ -12,9 +12,9 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexitok.hub.errors import HubError
 from lexitok.hub.safetensors_files import INDEX, SINGLE, SafetensorsFiles
 from lexitok.hub.safetensors_writer import Written, write_tensors
+from lexitok.hub.stored_tensors import HubError
 
 GOLDENS = Path(__file__).parent / "goldens"
 TENSORS = {

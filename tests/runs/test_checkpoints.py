@@ -21,7 +21,8 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import diff
 from lexitok.config.older import completed
-from lexitok.runs.checkpoint_files import (
+from lexitok.runs.checkpoints import Checkpoints, read_checkpoint
+from lexitok.runs.checkpoints.files import (
     CheckpointError,
     CheckpointMismatchError,
     CheckpointWriteError,
@@ -29,7 +30,6 @@ from lexitok.runs.checkpoint_files import (
     saved_steps,
     step_folder,
 )
-from lexitok.runs.checkpoints import Checkpoints, read_checkpoint
 
 CONFIG = completed(
     ConfigDict(
@@ -216,9 +216,12 @@ def test_another_model_or_vocabulary_is_refused(tmp_path):
     assert "vocabulary fingerprint" in error(RunRecord(CONFIG, b"another"))
     wider = CONFIG.copy_and_resolve_references()
     wider.model.D = 16
-    assert "model.D: checkpoint 8, run 16" in error(RunRecord(wider, RECORD.vocabulary))
+    assert "model.D: recorded 8, this run 16" in error(RunRecord(wider, RECORD.vocabulary))
+    other_seed = CONFIG.copy_and_resolve_references()
+    other_seed.seed = 1
+    assert "seed: recorded 0, this run 1" in error(RunRecord(other_seed, RECORD.vocabulary))
     free = CONFIG.copy_and_resolve_references()
-    free.model.remat, free.seed = "full", 1  # neither changes what the arrays mean
+    free.model.remat, free.train.steps = "full", 1  # neither changes what the arrays mean
     with Checkpoints(tmp_path, RunRecord(free, RECORD.vocabulary)) as checkpoints:
         assert checkpoints.restore(like) is not None
 
@@ -264,7 +267,7 @@ KILLED = """
     import jax.numpy as jnp, numpy as np
     from ml_collections import ConfigDict
     from lexitok.config.older import completed
-    from lexitok.runs.checkpoint_files import RunRecord
+    from lexitok.runs.checkpoints.files import RunRecord
     from lexitok.runs.checkpoints import Checkpoints
 
     folder = Path(sys.argv[1])

@@ -11,14 +11,14 @@ from lexitok.config.files import to_json
 from lexitok.data.encoders import make_encoder
 from lexitok.evals import evaluate
 from lexitok.models.build import model_for
+from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.checkpoints.files import CheckpointError, RunRecord
 from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from lexitok.runs.checkpoint_files import CheckpointError, RunRecord
-from lexitok.runs.checkpoints import Checkpoints
 from lexitok.training.state import StateMaker
 
 
-def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
+def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20, broken=None):
     """A checkpoint of random parameters, as training saves it."""
     subword = kind == "subword"
     config = small_config("bytes" if subword else kind)
@@ -35,6 +35,9 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20):
     state = states.init(states.abstract(mesh), 3)
     if ema:
         state.ema.interface.table.set_value(state.ema.interface.table[...] + 1)
+    if broken is not None:
+        scale = state.model.backbone.norm.scale
+        scale.set_value(scale[...].at[3].set(broken))
     with Checkpoints(path, RunRecord(config, vocabulary)) as checkpoints:
         checkpoints.save(7, state)
     if edit:
@@ -91,6 +94,14 @@ def test_a_checkpoint_of_another_version_is_named(tmp_path):
     config.write_text(config.read_text().replace('"F": 24', '"F": 32').replace('"F":24', '"F":32'))
     (tmp_path / "checkpoints" / "7" / "files.json").write_text("{}")
     with pytest.raises(RunError, match=r"backbone.layers.*: checkpoint .*24.*, model .*32"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_are_named(tmp_path, value):
+    """Everything that a broken model is asked is answered by NaN."""
+    save_run(tmp_path, "bytes", broken=value)
+    with pytest.raises(RunError, match=r"step 7 of .*: parameter 'backbone.norm.scale' has 1 values that are not"):
         load_model(tmp_path)
 
 

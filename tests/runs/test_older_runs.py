@@ -1,7 +1,7 @@
 """Runs that were written before the state had two parts: they open, evaluate to the same, go on, and are exported.
 
-`tests/fixtures/runs_before_redraw.tar.xz` holds four of them, of four steps each, as commit bfed5c6 wrote them, with the
-metrics and the result that the same commit came to when each went on to eight.
+`tests/fixtures/runs_before_redraw.tar.xz` holds four of them, of four steps each, as commit bfed5c6 wrote them, with
+the metrics and the result that the same commit came to when each went on to eight.
 """
 
 import json

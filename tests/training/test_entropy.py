@@ -14,7 +14,7 @@ from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
 from lexitok.ops.attention import Positions
 from lexitok.parameter_names import names, split, to_dicts
-from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.load import load_model
 from lexitok.runs.parameters import read_parameters
 from lexitok.training import entropy, starts

@@ -1,6 +1,7 @@
 """Runs that begin with the parameters of others, and parts that are not trained."""
 
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from ml_collections import ConfigDict
 from samples import TEXT, small_config
 
-from lexitok import config as C
+from lexitok.data.encoders import make_encoder
 from lexitok.parameter_names import names, to_dicts
-from lexitok.runs.checkpoint_files import CheckpointError
-from lexitok.runs.checkpoint_reading import read_checkpoint
+from lexitok.runs.checkpoints.files import CheckpointError
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.load import load_model
 from lexitok.runs.parameters import read_parameters
+from lexitok.runs.vocabularies import VocabularyMismatchError, check_same_vocabulary
 from lexitok.training.loop import train
 from lexitok.training.setup import make_setup
 from lexitok.training.state import SetupError
@@ -147,21 +149,39 @@ def test_what_is_fixed_can_be_bfloat16(trained):
         assert x.dtype == ("bfloat16" if rounded else "float32"), name
 
 
-def test_symbols_of_another_vocabulary_are_refused(trained, tmp_path):
-    """A table whose rows stand for other tokens fits in shape, and would train without a word."""
-    c = trained[0].copy_and_resolve_references()
-    c.text.kind, c.model = "subword", C.token_lm()
-    c.model.backbone = C.transformer(D=8, L=1, H=2, K=2, N=4, F=8)
-    c.text.vocabulary.size = 320
-    train(c, tmp_path / "run")
-    (tmp_path / "texts").mkdir()
+def subword(c: ConfigDict, text: bytes, folder: Path, **start: str) -> ConfigDict:
+    """A subword model of the same sizes on another text: its tokenizer has as many tokens, and others."""
+    c = changed(c, **start)
+    folder.mkdir()
     for i in range(24):
-        (tmp_path / "texts" / f"{i}.txt").write_bytes(TEXT[::-1].decode(errors="ignore").encode() * 2)
-    other = changed(c, run=str(tmp_path / "run"))
-    other.data.source = f"text:{tmp_path}/texts/*.txt"
-    with pytest.raises(SetupError, match=r"takes an interface of .*run, whose vocabulary has the fingerprint"):
-        make_setup(other).init_state()
-    # Its backbone has no symbols; and with its vocabulary, all of it is taken.
-    make_setup(changed(other, part="backbone", at="backbone")).init_state()
-    other.text.vocabulary.path = str(tmp_path / "run" / "vocabulary.model")
-    make_setup(other).init_state()
+        (folder / f"{i}.txt").write_bytes(text)
+    with c.unlocked():
+        c.model, c.text.kind = small_config("bytes").model, "subword"
+    c.text.vocabulary.size = 300
+    c.data.source, c.data.cache = f"text:{folder}/*.txt", str(folder / "cache")
+    return c
+
+
+@pytest.mark.parametrize("part", ["", "interface", "interface.table"])
+def test_a_table_of_another_vocabulary_is_refused(trained, tmp_path, part):
+    """All shapes fit, and every id would mean something else; a part without rows of symbols is anyone's."""
+    first = subword(trained[0], TEXT * 4, tmp_path / "a")
+    other = b"Sphinx of black quartz, judge my vow; how vexingly quick daft zebras jump! " * 4
+    train(first, tmp_path / "run")
+    second = subword(trained[0], other, tmp_path / "b", run=str(tmp_path / "run"), part=part, at=part)
+    with pytest.raises(VocabularyMismatchError, match=r"another vocabulary: id \d+ is b'.*' there and b'.*' here"):
+        make_setup(second).init_state()
+    second.train.start.update({"part": "backbone", "at": "backbone"})
+    make_setup(second).init_state()
+
+
+def test_a_vocabulary_is_known_by_its_tokens(trained, tmp_path):
+    """The same tokens in a file of another format are the same; another alphabet of bytes is another vocabulary."""
+    c, run = trained
+    record = read_checkpoint(run).record
+    check_same_vocabulary(record, make_encoder(c.text), ["interface.table"], "it")
+    other = changed(c)
+    other.text.alphabet = "in_bytes"
+    with pytest.raises(VocabularyMismatchError, match="it takes an interface of another vocabulary"):
+        check_same_vocabulary(record, make_encoder(other.text), ["interface.table"], "it")
+    check_same_vocabulary(record, make_encoder(other.text), ["stage.backbone.norm.scale"], "it")

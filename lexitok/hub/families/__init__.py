@@ -1,9 +1,9 @@
 """Families of pretrained models, by name. A new one is a file and a line here."""
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families import gemma2, gemma3, gpt_neox, llama, mistral, qwen2, qwen3, smollm3
 from lexitok.hub.families.family import Family
+from lexitok.hub.stored_tensors import HubError
 
 # Where a model could be written as several of them, the first is taken.
 FAMILIES = {
@@ -11,7 +11,7 @@ FAMILIES = {
 }
 
 
-def family_of_keys(keys: Keys) -> Family:
+def family_of_keys(keys: ConfigJson) -> Family:
     """The family that a `config.json` is of.
 
     Raises:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from lexitok.config import token_lm
 from lexitok.hub.axis_layouts import Layout
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.places import Place
 from lexitok.hub.rotary import Rotary, read_rotary, rotary_keys
 
@@ -95,7 +95,7 @@ def _linear(
     ]
 
 
-def read_decoder(keys: Keys, *, rotary: Rotary | None = None, **defaults: Any) -> ConfigDict:
+def read_decoder(keys: ConfigJson, *, rotary: Rotary | None = None, **defaults: Any) -> ConfigDict:
     """The settings that `config.json` gives in the same words in all these families.
 
     Args:

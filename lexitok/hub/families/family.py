@@ -6,8 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.config_json import ConfigJson
+from lexitok.hub.gguf_metadata import GgufMetadata
 from lexitok.hub.places import Place
 
 
@@ -32,7 +32,7 @@ class Family:
     model_type: str
     gguf: str
     places: tuple[Place, ...]
-    read: Callable[[Keys], ConfigDict]
+    read: Callable[[ConfigJson], ConfigDict]
     write: Callable[[ConfigDict], dict[str, Any]]
-    from_gguf: Callable[[GgufKeys], dict[str, Any]]
+    from_gguf: Callable[[GgufMetadata], dict[str, Any]]
     left_aside: tuple[str, ...] = (r"\.rotary_emb\.inv_freq$", r"^rope_freqs\.weight$")

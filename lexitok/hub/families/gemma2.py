@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import (
     GEMMA_NORMS,
     activation_name,
@@ -18,13 +18,13 @@ from lexitok.hub.families.decoder import (
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.mistral import only_plain_rotary
 from lexitok.hub.families.qwen2 import KINDS
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.gguf_metadata import GgufMetadata
 from lexitok.hub.rotary import Rotary
 
 _LAYERS_27B = 46
 
 
-def read_gemma(keys: Keys, *, rotary: Rotary | None, softcaps: tuple[float, float], period: int) -> ConfigDict:
+def read_gemma(keys: ConfigJson, *, rotary: Rotary | None, softcaps: tuple[float, float], period: int) -> ConfigDict:
     """What Gemma 2 and 3 share.
 
     Args:
@@ -71,7 +71,7 @@ def gemma_keys(c: ConfigDict) -> dict[str, Any]:
     }
 
 
-def gemma_gguf_keys(gguf: GgufKeys, layers_27b: int) -> dict[str, Any]:
+def gemma_gguf_keys(gguf: GgufMetadata, layers_27b: int) -> dict[str, Any]:
     """Keys from a GGUF. It lacks the scale of queries: that of the heads' width, but in the largest model."""
     keys = gguf.common()
     largest = keys["num_hidden_layers"] == layers_27b
@@ -84,19 +84,19 @@ def gemma_gguf_keys(gguf: GgufKeys, layers_27b: int) -> dict[str, Any]:
     }
 
 
-def _softcap(keys: Keys, key: str, default: float) -> float:
+def _softcap(keys: ConfigJson, key: str, default: float) -> float:
     if keys.get(key) is None:  # null is none, a missing key the family's own
         return 0.0 if key in keys.values else default
     return keys.number(key)
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_gemma(keys, rotary=None, softcaps=(50.0, 30.0), period=2)
     only_plain_rotary(keys, c)
     return c
 
 
-def _from_gguf(gguf: GgufKeys) -> dict[str, Any]:
+def _from_gguf(gguf: GgufMetadata) -> dict[str, Any]:
     caps = {
         "attn_logit_softcapping": gguf.number("attn_logit_softcapping", 50.0),
         "final_logit_softcapping": gguf.number("final_logit_softcapping", 30.0),

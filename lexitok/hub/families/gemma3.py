@@ -5,20 +5,20 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import GEMMA_NORMS, decoder_places
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.gemma2 import gemma_gguf_keys, gemma_keys, read_gemma
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.gguf_metadata import GgufMetadata
 from lexitok.hub.rotary import Rotary, mapping, rotary_of
+from lexitok.hub.stored_tensors import HubError
 
 _GLOBAL, _LOCAL = 1_000_000.0, 10_000.0  # rotary bases
 _PERIOD = 6
 _LAYERS_27B = 62
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     far, near = _rotary(keys)
     if near.scale != 1.0 or near.llama3:
         raise HubError(f"{keys.source}: rotary positions are rescaled in layers with a window, which lexitok has not")
@@ -29,7 +29,7 @@ def _read(keys: Keys) -> ConfigDict:
     return c
 
 
-def _rotary(keys: Keys) -> tuple[Rotary, Rotary]:
+def _rotary(keys: ConfigJson) -> tuple[Rotary, Rotary]:
     """Rotary positions of layers without and with a window."""
     given = mapping(keys, "rope_parameters")
     if given:
@@ -49,7 +49,7 @@ def _write(c: ConfigDict) -> dict[str, Any]:
     return {**gemma_keys(c), "rope_local_base_freq": c.backbone.rope_base_local}
 
 
-def _from_gguf(gguf: GgufKeys) -> dict[str, Any]:
+def _from_gguf(gguf: GgufMetadata) -> dict[str, Any]:
     period = gguf.number("attention.sliding_window_pattern", _PERIOD)
     softcap = gguf.get("final_logit_softcapping")
     local = gguf.number("rope.freq_base_swa", _LOCAL)

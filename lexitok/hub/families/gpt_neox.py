@@ -9,13 +9,13 @@ from ml_collections import ConfigDict
 
 from lexitok.config import token_lm
 from lexitok.hub.axis_layouts import Layout
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import ACTIVATIONS, activation_name
 from lexitok.hub.families.family import Family
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.gguf_metadata import GgufMetadata
 from lexitok.hub.places import Place
 from lexitok.hub.rotary import Rotary, mapping, rotary_of, scaling_of
+from lexitok.hub.stored_tensors import HubError
 
 _LAYER, _BLOCK = "gpt_neox.layers.{i}", "blk.{i}"
 _TABLE, _VECTOR = Layout("V D", "V D"), Layout("D", "D")
@@ -60,7 +60,7 @@ PLACES = (
 )
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = token_lm()
     b = c.backbone
     b.D, b.L = keys.size("hidden_size"), keys.size("num_hidden_layers", most=10_000)
@@ -80,7 +80,7 @@ def _read(keys: Keys) -> ConfigDict:
     return c
 
 
-def _rotary(keys: Keys, N: int) -> tuple[Rotary, float]:
+def _rotary(keys: ConfigJson, N: int) -> tuple[Rotary, float]:
     """Rotary positions, and the fraction of a head that they are of; it has to be a whole number of pairs."""
     given = mapping(keys, "rope_parameters")
     old = {"rope_theta": keys.get("rotary_emb_base", keys.get("rope_theta", 10_000.0)), **mapping(keys, "rope_scaling")}
@@ -110,7 +110,7 @@ def _write(c: ConfigDict) -> dict[str, Any]:
     }
 
 
-def _from_gguf(gguf: GgufKeys) -> dict[str, Any]:
+def _from_gguf(gguf: GgufMetadata) -> dict[str, Any]:
     keys = gguf.common()
     N = keys["hidden_size"] // max(1, keys["num_attention_heads"])
     elsewhere = ("head_dim", "num_key_value_heads", "mlp_bias")  # it has no such keys

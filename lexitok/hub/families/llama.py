@@ -4,14 +4,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import LLAMA_NORMS, activation_name, decoder_keys, decoder_places, read_decoder
 from lexitok.hub.families.family import Family
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.gguf_metadata import GgufMetadata
+from lexitok.hub.stored_tensors import HubError
 
 
-def read_biases(keys: Keys, c: ConfigDict) -> None:
+def read_biases(keys: ConfigJson, c: ConfigDict) -> None:
     """`attention_bias` and `mlp_bias`, which are about all projections of a sublayer."""
     c.backbone.attention_bias = "all" if keys.flag("attention_bias", default=False) else "none"
     c.backbone.feed_forward_bias = "learned" if keys.flag("mlp_bias", default=False) else "none"
@@ -25,7 +25,7 @@ def bias_keys(c: ConfigDict) -> dict[str, Any]:
     }
 
 
-def llama_keys(gguf: GgufKeys) -> dict[str, Any]:
+def llama_keys(gguf: GgufMetadata) -> dict[str, Any]:
     """The keys of a model that is built like Llama.
 
     Raises:
@@ -37,7 +37,7 @@ def llama_keys(gguf: GgufKeys) -> dict[str, Any]:
     return {**keys, **gguf.rotary(keys["head_dim"])}
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_decoder(keys)
     read_biases(keys, c)
     return c

@@ -4,8 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
-from lexitok.hub.errors import HubError
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
     activation_name,
@@ -16,15 +15,16 @@ from lexitok.hub.families.decoder import (
 )
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import llama_keys
+from lexitok.hub.stored_tensors import HubError
 
 
-def only_plain_rotary(keys: Keys, c: ConfigDict) -> None:
+def only_plain_rotary(keys: ConfigJson, c: ConfigDict) -> None:
     """Raises a `HubError` where layers with a window are to have rescaled rotary positions too."""
     if "local" in c.backbone.layer_kinds and (c.backbone.rope_scale != 1.0 or c.backbone.rope_llama3):
         raise HubError(f"{keys.source}: rotary positions are rescaled in layers with a window, which lexitok has not")
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_decoder(keys)
     if "sliding_window" not in keys.values:
         keys.get("sliding_window")

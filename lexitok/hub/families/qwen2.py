@@ -4,7 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
     activation_name,
@@ -21,7 +21,7 @@ from lexitok.hub.families.mistral import only_plain_rotary
 KINDS = {"full_attention": "global", "sliding_attention": "local"}
 
 
-def read_windows(keys: Keys, c: ConfigDict) -> None:
+def read_windows(keys: ConfigJson, c: ConfigDict) -> None:
     """`layer_types`, or `max_window_layers` of old: the first so many layers see everything, where windows are used."""
     L = c.backbone.L
     used = keys.flag("use_sliding_window", default=False)
@@ -53,7 +53,7 @@ def window_keys(c: ConfigDict) -> dict[str, Any]:
     }
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_decoder(keys)
     c.backbone.attention_bias = "qkv"
     read_windows(keys, c)

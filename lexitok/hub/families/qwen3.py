@@ -4,14 +4,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import LLAMA_NORMS, activation_name, decoder_keys, decoder_places, read_decoder
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import llama_keys
 from lexitok.hub.families.qwen2 import read_windows, window_keys
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_decoder(keys, N=128)
     c.backbone.qk_norm = "rms"
     c.backbone.attention_bias = "all" if keys.flag("attention_bias", default=False) else "none"

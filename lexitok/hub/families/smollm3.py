@@ -4,7 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.hub.config_json import Keys
+from lexitok.hub.config_json import ConfigJson
 from lexitok.hub.families.decoder import (
     LLAMA_NORMS,
     activation_name,
@@ -16,12 +16,12 @@ from lexitok.hub.families.decoder import (
 )
 from lexitok.hub.families.family import Family
 from lexitok.hub.families.llama import bias_keys, llama_keys, read_biases
-from lexitok.hub.gguf_keys import GgufKeys
+from lexitok.hub.gguf_metadata import GgufMetadata
 
 _INTERVAL = 4  # every fourth layer knows no positions where the file does not say which
 
 
-def _read(keys: Keys) -> ConfigDict:
+def _read(keys: ConfigJson) -> ConfigDict:
     c = read_decoder(keys, tied=True, theta=2_000_000.0)
     read_biases(keys, c)
     L = c.backbone.L
@@ -48,7 +48,7 @@ def _write(c: ConfigDict) -> dict[str, Any]:
     }
 
 
-def _from_gguf(gguf: GgufKeys) -> dict[str, Any]:
+def _from_gguf(gguf: GgufMetadata) -> dict[str, Any]:
     return {**llama_keys(gguf), "no_rope_layer_interval": _INTERVAL}  # the metadata have no word for it
 
 

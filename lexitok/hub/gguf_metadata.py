@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from lexitok.hub.errors import HubError
 from lexitok.hub.gguf_files import GgufFile
+from lexitok.hub.stored_tensors import HubError
 
 FREQUENCIES = "rope_freqs.weight"  # divisors of the rotary frequencies: how a GGUF has Llama 3.1's rescaling
 _LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
 _NEUTRAL = ("context_length", "vocab_size", "rope.scaling.finetuned", "rope.scaling.original_context_length")
 
 
-class GgufKeys:
+class GgufMetadata:
     """The metadata of one architecture. Keys that nobody has asked for are refused: they may change the function."""
 
     def __init__(self, file: GgufFile):

@@ -21,7 +21,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from lexitok.runs.checkpoint_files import (
+from lexitok.parameter_names import from_dicts, names, nested, to_dicts
+from lexitok.runs.checkpoints.files import (
     FOLDER,
     CheckpointWriteError,
     RunRecord,
@@ -31,20 +32,15 @@ from lexitok.runs.checkpoint_files import (
     verify,
     write_list,
 )
-from lexitok.runs.checkpoint_reading import (
-    Checkpoint,
+from lexitok.runs.checkpoints.reading import (
     check_arrays,
     damage,
     none_readable,
-    read_checkpoint,
     read_record,
     shorten,
 )
-from lexitok.parameter_names import from_dicts, names, nested, to_dicts
 from lexitok.runs.parameters import from_origin
 from lexitok.runs.stored_state import from_stored, to_restore, to_store
-
-__all__ = ["Checkpoint", "Checkpoints", "Restored", "RunRecord", "read_checkpoint"]
 
 log = logging.getLogger(__name__)
 

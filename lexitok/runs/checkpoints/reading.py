@@ -12,7 +12,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
-from lexitok.runs.checkpoint_files import (
+from lexitok.parameter_names import names
+from lexitok.runs.checkpoints.files import (
     FOLDER,
     CheckpointError,
     CheckpointMismatchError,
@@ -22,7 +23,6 @@ from lexitok.runs.checkpoint_files import (
     step_folder,
     verify,
 )
-from lexitok.parameter_names import names
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,17 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import zlib
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.config.files import diff, from_json, to_json
+from lexitok.config.files import from_json, to_json
 from lexitok.config.older import completed
+from lexitok.runs.changes import MAY_CHANGE, changes
 from lexitok.runs.origin import Origin
+from lexitok.runs.writing import write_whole
 
 FOLDER = "checkpoints"
 VOCABULARY = "vocabulary.model"  # in a run's directory, as its tokenizer writes it
@@ -32,7 +33,7 @@ class CheckpointError(RuntimeError):
 
 
 class CheckpointMismatchError(ValueError):
-    """A checkpoint of another model, vocabulary or text setting than the run's; the message names the fields."""
+    """A checkpoint, or a run, of other settings or another vocabulary than this run's; the message names the fields."""
 
 
 class CheckpointWriteError(RuntimeError):
@@ -82,26 +83,20 @@ class RunRecord:
         return hashlib.sha256(self.vocabulary).hexdigest()[:16]
 
 
-# What may differ between a checkpoint and the run that resumes it: how the same function is computed, and where its
-# vocabulary and its font came from (fingerprints say whether they are the same).
-_SECTIONS = re.compile(r"(model|text)\.")
-FREE = frozenset({"remat", "attention", "compute_dtype", "path", "train_bytes", "font"})
-
-
 def check_matches(saved: RunRecord, run: RunRecord, where: str) -> None:
-    """Checks that a run may go on from a checkpoint.
+    """Checks that a run may go on from what another has recorded: all settings, but those that may change.
 
     Raises:
-      CheckpointMismatchError: the sections `model` or `text`, or the vocabularies differ; names each field.
+      CheckpointMismatchError: a setting (see `lexitok.runs.changes`) or the vocabulary differs; names each field.
     """
-    differing = diff(saved.config, run.config)
-    fields = {k: v for k, v in differing.items() if _SECTIONS.match(k) and k.split(".")[-1] not in FREE}
+    fields = changes(saved.config, run.config)[1]
     if saved.fingerprint != run.fingerprint:
         fields["vocabulary fingerprint"] = (saved.fingerprint, run.fingerprint)
     if fields:
-        named = "; ".join(f"{name}: checkpoint {a!r}, run {b!r}" for name, (a, b) in fields.items())
+        named = "; ".join(f"{name}: recorded {a!r}, this run {b!r}" for name, (a, b) in fields.items())
         raise CheckpointMismatchError(
-            f"{where} does not fit this run: {named}. Use the checkpoint's settings, or another workdir."
+            f"{where} does not fit this run: {named}. Use its settings, or another workdir. What may change is "
+            f"{', '.join(MAY_CHANGE)}."
         )
 
 
@@ -121,9 +116,7 @@ def step_folder(workdir: str | os.PathLike, step: int) -> Path:
 def write_list(folder: Path) -> None:
     """Writes the list of the files in `folder`."""
     files = {str(p.relative_to(folder)): _size_and_sum(p) for p in sorted(folder.rglob("*")) if _listed(p)}
-    new = folder / (LIST + ".new")
-    new.write_text(json.dumps(files, indent=0))
-    os.replace(new, folder / LIST)
+    write_whole(folder / LIST, json.dumps(files, indent=0))
 
 
 def verify(folder: Path, *, sums: bool = True) -> None:

@@ -1,0 +1,65 @@
+"""A run of several processes has one lock and one record, and is refused as a whole."""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from lexitok.config import default_config
+from lexitok.config.files import override
+from lexitok.runs.checkpoints import RunRecord
+from lexitok.runs.directory import RunDirectory
+
+PROCESS = """
+    import sys
+    import jax
+
+    jax.distributed.initialize(f"localhost:{sys.argv[2]}", 2, int(sys.argv[3]))
+
+    from lexitok.config import default_config
+    from lexitok.runs.checkpoints import RunRecord
+    from lexitok.runs.directory import RunDirectory
+
+    for name in ("fresh", "other"):
+        try:
+            with RunDirectory(f"{sys.argv[1]}/{name}", RunRecord(default_config())) as directory:
+                directory.begin(0)
+                directory.write("result.json", str(jax.process_index()))
+            print(name, "done")
+        except Exception as error:
+            print(name, type(error).__name__)
+"""
+
+
+def test_all_processes_begin_or_none(tmp_path):
+    """The first looks, takes the lock and writes; where it is refused the others stop too, and wait for nobody."""
+    other = default_config()
+    override(other, ["seed=5"])
+    with RunDirectory(tmp_path / "other", RunRecord(other)) as directory:
+        directory.begin(0)
+    said = run_two(tmp_path)
+    assert said == ["fresh done other CheckpointMismatchError", "fresh done other RunInUseError"]
+    assert (tmp_path / "fresh" / "result.json").read_text() == "0"
+    assert sorted(path.name for path in (tmp_path / "fresh").iterdir()) == ["config.json", "result.json"]
+
+
+def run_two(folder: Path) -> list[str]:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = str(free.getsockname()[1])
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(PROCESS), folder, port, str(i)],
+            env={**os.environ, "JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    found = [process.communicate(timeout=200) for process in processes]
+    assert not any(process.returncode for process in processes), found
+    lines = [[line for line in out.splitlines() if "Gloo" not in line] for out, _ in found]
+    return [" ".join(said) for said in lines]
