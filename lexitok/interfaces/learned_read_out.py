@@ -3,7 +3,7 @@
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 from lexitok.ops.linear_cross_entropy import Scores, linear_cross_entropy
 from lexitok.ops.linear_cross_entropy.reference import logits
 
@@ -22,7 +22,7 @@ class Headed(nnx.Module):
 
     def __init__(self, V: int, D: int, *, softcap: float = 0.0, rngs: nnx.Rngs, read_out: str = "head"):
         self.softcap = softcap
-        self.head = normal(rngs, (V, D), D, gain=0.1) if read_out == "head" else None
+        self.head = normal(rngs, "V D", (V, D), D, gain=0.1) if read_out == "head" else None
 
     @property
     def vocabulary_size(self) -> int:

@@ -14,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 from lexitok.ops.linear_cross_entropy import Scores
 from lexitok.ops.linear_cross_entropy.blocked import block_size, blocked_cross_entropy, logits_in_blocks
 
@@ -120,7 +120,7 @@ class SemiLexinvariant(_Tied):
                 raise ValueError(f"interface.{name} is {c[name]}; it is a probability, from 0 to 1")
         self.vocabulary_size, self.D, self.softcap = V, D, c.softcap
         self.random, self.random_evaluated = c.random, c.random_evaluated
-        self.table = normal(rngs, (V, D), 1)
+        self.table = normal(rngs, "V D", (V, D), 1)
 
     def evaluated(self) -> Any:
         """The same interface, as it is when the model is evaluated or used."""
