@@ -139,8 +139,8 @@ def test_state_is_born_split():
 def test_dimensions_that_do_not_divide_stay_whole():
     """A table of 259 symbols cannot be split in two; its other dimension can."""
     mesh = make_mesh(data=2, fsdp=2, tensor=2)
-    assert parameter_spec(".interface.table.value", (259, 16), mesh) == PartitionSpec(None, "fsdp")
-    assert parameter_spec(".norm.scale.value", (16,), mesh) == PartitionSpec()
+    assert parameter_spec("V D", (259, 16), mesh) == PartitionSpec(None, "fsdp")
+    assert parameter_spec("D E", (15, 16), mesh) == PartitionSpec(None, "tensor"), "E is split as if D were too"
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,15 @@ from lexitok.training.setup import make_setup
 
 CONFIG = define_config()
 TOPOLOGY = flags.DEFINE_string("topology", "v5e:4x4", "Kind and shape of the pod, as v4:2x2x2, v5p:4x4x4, v6e:16x16.")
+SLICES = flags.DEFINE_integer("slices", 1, "How many of such pods, with a slower network between them.", lower_bound=1)
 
 
 def main() -> None:
-    setup = make_setup(CONFIG.load(), devices=pod_devices(TOPOLOGY.value))
+    setup = make_setup(CONFIG.load(), devices=pod_devices(TOPOLOGY.value, SLICES.value))
     began = time.perf_counter()
     found = describe(compile_step(setup))
-    print(f"{TOPOLOGY.value}, mesh {dict(setup.mesh.shape)}, compiled in {time.perf_counter() - began:.0f} s")
+    seconds = time.perf_counter() - began
+    print(f"{SLICES.value} x {TOPOLOGY.value}, mesh {dict(setup.mesh.shape)}, compiled in {seconds:.0f} s")
     for name, value in found.items():
         print(f"  {name:20} {value / 1e9:8.2f} GB" if name.endswith("_bytes") else f"  {name:20} {value:8}")
 

@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from lexitok.interfaces.bound import Bound, TableBound
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 
 
 class LearnedReadOut(nnx.Module):
@@ -24,7 +24,7 @@ class LearnedReadOut(nnx.Module):
 
     def __init__(self, V: int, D: int, *, softcap: float = 0.0, rngs: nnx.Rngs, read_out: str = "head"):
         self.softcap = softcap
-        self.head = normal(rngs, (V, D), D, gain=0.1) if read_out == "head" else None
+        self.head = normal(rngs, "V D", (V, D), D, gain=0.1) if read_out == "head" else None
 
     @property
     def vocabulary_size(self) -> int:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.bound import Bound
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 from lexitok.ops.read_out import Query, Reductions
 from lexitok.ops.read_out.blocked import block_size, logits_in_blocks, read_out
 from lexitok.ops.read_out.reference import capped
@@ -138,7 +138,7 @@ class SemiLexinvariant(_Tied):
                 raise ValueError(f"interface.{name} is {c[name]}; it is a probability, from 0 to 1")
         self.vocabulary_size, self.D, self.softcap = V, D, c.softcap
         self.random, self.random_evaluated = c.random, c.random_evaluated
-        self.table = normal(rngs, (V, D), 1)
+        self.table = normal(rngs, "V D", (V, D), 1)
 
     def evaluated(self) -> Any:
         """The same interface, as it is when the model is evaluated or used."""

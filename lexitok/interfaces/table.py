@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.interfaces.learned_read_out import LearnedReadOut
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 
 
 class Table(LearnedReadOut):
@@ -31,7 +31,7 @@ class Table(LearnedReadOut):
             )
         tied = c.tied == "yes"
         self.embed_scale, self.shared = c.embed_scale, bool(c.rows)
-        self.table = normal(rngs, (c.rows or V, D), D if tied else 1)
+        self.table = normal(rngs, "V D", (c.rows or V, D), D if tied else 1)
         super().__init__(V, D, softcap=c.softcap, rngs=rngs, read_out="other" if tied else "head")
 
     def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:

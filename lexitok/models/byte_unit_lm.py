@@ -18,7 +18,7 @@ from lexitok.models.embeddings import make_additions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.stage import Stage, relative_positions
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
 
@@ -45,7 +45,7 @@ class ByteUnitLM(nnx.Module):
         E = c.stage.encoder.D
         self.interface = make_interface(c.interface, V, E, rngs, tokens)
         self.additions = make_additions(c.embedding, E, rngs, unit_tokens, c.interface.get("rows", 0))
-        self.slots = normal(rngs, (c.stage.slots, E), 1) if c.stage.slots > 1 else None
+        self.slots = normal(rngs, "P E", (c.stage.slots, E), 1) if c.stage.slots > 1 else None
         self.stage = Stage(c.stage, dtype=dtype, rngs=rngs)
 
     @property

@@ -1,17 +1,14 @@
 """Counting parameters, in the parts that papers report."""
 
 import math
-import re
 from typing import Any
 
 import jax
 
-PARTS = (  # the first pattern found in a parameter's path decides
-    ("frozen", r"\.frozen_"),
-    ("backbone", r"^(\.stage)?\.backbone\b"),
-    ("decoder", r"\.decoder\b|\.unpool\b|\.first\b|\.head\b"),
-    ("encoder", r"\.encoder\b|\.pool\b|\.router\b|\.additions\b|\.slots\b|\.table\b"),
-)
+from lexitok.parameter_names import parts_of
+
+# Where in a model something is said to be in its decoder; all else that is not in the backbone is in its encoder.
+DECODER = frozenset({"decoder", "unpool", "first", "head"})
 
 
 def count_params(model: Any) -> dict[str, int]:
@@ -21,13 +18,17 @@ def count_params(model: Any) -> dict[str, int]:
       Counts for `encoder` (with embeddings, pool and router), `backbone` and `decoder` (with the read-out), and their
       `total`; `frozen`, not in it, where there is something that was trained before and stays as it is.
     """
-    counts: dict[str, int] = dict.fromkeys(("encoder", "backbone", "decoder"), 0)
-    frozen = 0
+    counts: dict[str, int] = dict.fromkeys(("encoder", "backbone", "decoder", "frozen"), 0)
     for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]:
-        name = jax.tree_util.keystr(path)
-        part = next(part for part, pattern in PARTS if re.search(pattern, name))
-        if part == "frozen":
-            frozen += math.prod(leaf.shape)
-        else:
-            counts[part] += math.prod(leaf.shape)
+        counts[_part(parts_of(path))] += math.prod(leaf.shape)
+    frozen = counts.pop("frozen")
     return {**counts, "total": sum(counts.values()), **({"frozen": frozen} if frozen else {})}
+
+
+def _part(place: tuple[str, ...]) -> str:
+    """The part of a model that a place in its tree belongs to."""
+    if any(name.startswith("frozen_") for name in place):
+        return "frozen"
+    if "backbone" in (place[0], *place[1:2]):
+        return "backbone"
+    return "encoder" if DECODER.isdisjoint(place) else "decoder"

@@ -7,7 +7,8 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.models import unit_reductions
-from lexitok.nn.layers import RmsNorm, normal
+from lexitok.nn.layers import RmsNorm
+from lexitok.nn.parameters import normal
 
 
 class CrossAttention(nnx.Module):
@@ -21,12 +22,12 @@ class CrossAttention(nnx.Module):
         H = c.cross.H
         if E % H:
             raise ValueError(f"cross.H is {H}, which does not divide the local width {E}")
-        self.query_norm = RmsNorm(E, eps=c.encoder.norm_eps)
-        self.key_norm = RmsNorm(E, eps=c.encoder.norm_eps)
-        self.wq = normal(rngs, (E, H, E // H), E)
-        self.wk = normal(rngs, (E, H, E // H), E)
-        self.wv = normal(rngs, (E, H, E // H), E)
-        self.wo = normal(rngs, (H, E // H, E), E)
+        self.query_norm = RmsNorm(E, eps=c.encoder.norm_eps, axis="E")
+        self.key_norm = RmsNorm(E, eps=c.encoder.norm_eps, axis="E")
+        self.wq = normal(rngs, "E H N", (E, H, E // H), E)
+        self.wk = normal(rngs, "E H N", (E, H, E // H), E)
+        self.wv = normal(rngs, "E H N", (E, H, E // H), E)
+        self.wo = normal(rngs, "H N E", (H, E // H, E), E)
 
     def _queries(self, x: Float[Array, "B S *k E"]) -> Array:
         x = self.query_norm(x)

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.nn.frozen import Frozen
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal
 from lexitok.text.suffix_trie import ROOT, suffix_trie
 
 Settings = ConfigDict | FrozenConfigDict
@@ -46,7 +46,7 @@ class Rows(nnx.Module):
     """`table: [rows, E]`, drawn with standard deviation `gain`; looked up before the cast, for it may be large."""
 
     def __init__(self, rows: int, E: int, *, gain: float, rngs: nnx.Rngs):
-        self.table = normal(rngs, (rows, E), 1, gain)
+        self.table = normal(rngs, "V E", (rows, E), 1, gain)
 
     def __call__(self, index: Int[Array, "*B"], dtype: DTypeLike) -> Float[Array, "*B E"]:
         return self.table[...][index].astype(dtype)

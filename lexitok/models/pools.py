@@ -13,7 +13,8 @@ from ml_collections import ConfigDict
 from lexitok.config import width
 from lexitok.models import unit_reductions
 from lexitok.models.cross_attention import CrossAttention
-from lexitok.nn.layers import Project, RmsNorm, normal, rope, spread
+from lexitok.nn.layers import Project, RmsNorm, rope, spread
+from lexitok.nn.parameters import normal, zeros
 
 
 @runtime_checkable
@@ -54,7 +55,7 @@ class SlotPool(nnx.Module):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.slots = c.slots
-        self.project = Project(width(c.encoder), width(c.backbone), rngs=rngs)
+        self.project = Project("E D", width(c.encoder), width(c.backbone), rngs=rngs)
 
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
@@ -81,11 +82,11 @@ class LatentQueryPool(nnx.Module):
             )
         N = D // H  # not that of the backbone's heads, which need not add up to D
         self.rope_base = c.backbone.rope_base
-        self.latent = nnx.Param(normal(rngs, (D,), 1)[...])
-        self.queries = normal(rngs, (D, D), D)
-        self.wk = normal(rngs, (E, H, N), E)
-        self.wv = normal(rngs, (E, H, N), E)
-        self.wo = normal(rngs, (H, N, D), D)
+        self.latent = normal(rngs, "D", (D,), 1)
+        self.queries = normal(rngs, "D D", (D, D), D)
+        self.wk = normal(rngs, "E H N", (E, H, N), E)
+        self.wv = normal(rngs, "E H N", (E, H, N), E)
+        self.wo = normal(rngs, "H N D", (H, N, D), D)
 
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         dtype = h_BxSxE.dtype
@@ -143,9 +144,9 @@ class MaxCrossPool(nnx.Module):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D, k = width(c.encoder), width(c.backbone), c.cross.slots
-        self.queries = Project(E, k * E, rngs=rngs)
+        self.queries = Project("E E", E, k * E, rngs=rngs)
         self.attend = CrossAttention(c, E, rngs=rngs)
-        self.project = Project(k * E, D, rngs=rngs) if k * E != D else None
+        self.project = Project("E D", k * E, D, rngs=rngs) if k * E != D else None
 
     def __call__(self, h_BxSxE, of_BxS, relative_BxS, units):
         del relative_BxS
@@ -162,7 +163,7 @@ class Pad(nnx.Module):
         if D < E:
             raise ValueError(f"widen '{kind}' needs a backbone at least as wide as the encoder, got {D} and {E}")
         self.more = D - E
-        self.pad = nnx.Param(jnp.zeros(D - E, jnp.float32)) if kind == "learned" and D > E else None
+        self.pad = zeros("D", D - E) if kind == "learned" and D > E else None
 
     def __call__(self, x_BxWxE: Float[Array, "B W E"]) -> Float[Array, "B W D"]:
         B, W, _ = x_BxWxE.shape
@@ -174,8 +175,8 @@ class NormedProject(nnx.Module):
     """A norm and a linear map."""
 
     def __init__(self, c: ConfigDict, E: int, D: int, *, rngs: nnx.Rngs):
-        self.norm = RmsNorm(E, eps=c.encoder.norm_eps)
-        self.project = Project(E, D, rngs=rngs)
+        self.norm = RmsNorm(E, eps=c.encoder.norm_eps, axis="E")
+        self.project = Project("E D", E, D, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B E"]) -> Float[Array, "*B D"]:
         return self.project(self.norm(x))
@@ -184,8 +185,8 @@ class NormedProject(nnx.Module):
 WIDEN = {
     "zeros": lambda c, E, D, rngs: Pad(E, D, "zeros"),
     "learned": lambda c, E, D, rngs: Pad(E, D, "learned"),
-    "project": lambda c, E, D, rngs: Project(E, D, rngs=rngs),
-    "project_bias": lambda c, E, D, rngs: Project(E, D, rngs=rngs, bias="learned"),
+    "project": lambda c, E, D, rngs: Project("E D", E, D, rngs=rngs),
+    "project_bias": lambda c, E, D, rngs: Project("E D", E, D, rngs=rngs, bias="learned"),
     "project_normed": lambda c, E, D, rngs: NormedProject(c, E, D, rngs=rngs),
 }
 

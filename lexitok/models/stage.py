@@ -20,7 +20,8 @@ from lexitok.models.pools import POOLS
 from lexitok.models.routers import ROUTERS, Boundaries, DistilledRouter
 from lexitok.models.units import moved_since, units_from_ends
 from lexitok.models.unpools import UNPOOLS, UnitView
-from lexitok.nn.layers import normal, spread
+from lexitok.nn.layers import spread
+from lexitok.nn.parameters import normal
 from lexitok.nn.stacks import make_stack
 from lexitok.ops.attention import Positions
 
@@ -44,7 +45,7 @@ class Stage(nnx.Module):
         self.pool = POOLS[c.pool](c, rngs=rngs)
         self.backbone = make_backbone(c.backbone, dtype, rngs)
         D = c.slots * width(c.backbone)
-        self.first = nnx.Param(normal(rngs, (D,), 1)[...]) if c.first == "learned" else None
+        self.first = normal(rngs, "D", (D,), 1) if c.first == "learned" else None
         self.unpool = UNPOOLS[c.unpool](c, rngs=rngs)
         self.decoder = make_stack(c.decoder, rngs=rngs)
 

@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 from lexitok.config import width
 from lexitok.models import unit_reductions
 from lexitok.models.cross_attention import CrossAttention
-from lexitok.nn.layers import Project, RmsNorm, normal
+from lexitok.nn.layers import Project, RmsNorm
+from lexitok.nn.parameters import normal
 from lexitok.nn.transformer import Before, stack
 
 _SURE = 1e-4  # probabilities keep this distance from 0 and 1
@@ -83,7 +84,7 @@ class PrefixUnpool(Unpool):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.slots = c.slots
-        self.project = Project(width(c.backbone), width(c.decoder), rngs=rngs)
+        self.project = Project("D E", width(c.backbone), width(c.decoder), rngs=rngs)
 
     def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del encoded_BxSxE
@@ -105,14 +106,14 @@ class GuideLayer(nnx.Module):
         D, E = width(c.backbone), width(c.decoder)
         eps = c.decoder.norm_eps
         self.norm = RmsNorm(D, eps=eps)
-        self.values = Project(D, E, rngs=rngs)
-        self.out = Project(E, E, rngs=rngs)
+        self.values = Project("D E", D, E, rngs=rngs)
+        self.out = Project("E E", E, E, rngs=rngs)
         if c.unpool_weights not in ("needed", "published"):
             raise ValueError(f"unknown unpool_weights '{c.unpool_weights}'; there are needed, published")
         published = c.unpool_weights == "published"
-        self.query_norm = RmsNorm(E, eps=eps) if published else None
-        self.queries = Project(E, E, rngs=rngs) if published else None
-        self.keys = Project(D, E, rngs=rngs) if published else None
+        self.query_norm = RmsNorm(E, eps=eps, axis="E") if published else None
+        self.queries = Project("E E", E, E, rngs=rngs) if published else None
+        self.keys = Project("D E", D, E, rngs=rngs) if published else None
 
     def __call__(self, guides_BxVxD: Float[Array, "B V D"]) -> Float[Array, "B V E"]:
         return self.out(self.values(self.norm(guides_BxVxD)))
@@ -143,7 +144,7 @@ class CrossUnpool(Unpool):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D = width(c.decoder), width(c.backbone)
         self.slots = c.cross.slots
-        self.project = Project(D, self.slots * E, rngs=rngs)
+        self.project = Project("D E", D, self.slots * E, rngs=rngs)
         self.layers = stack(lambda rngs: CrossAttention(c, E, rngs=rngs), c.decoder.L, rngs)
 
     def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
@@ -162,7 +163,7 @@ class LatestUnpool(Unpool):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.narrow = make_narrow(c, rngs)
-        self.project = Project(width(c.encoder), width(c.decoder), rngs=rngs, bias="learned")
+        self.project = Project("E E", width(c.encoder), width(c.decoder), rngs=rngs, bias="learned")
 
     def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
@@ -188,8 +189,8 @@ class OffsetUnpool(Unpool):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         D, E = width(c.backbone), width(c.decoder)
         self.norm = RmsNorm(D, eps=c.decoder.norm_eps)
-        self.project = Project(D, E, rngs=rngs)
-        self.by_offset = normal(rngs, (c.offsets, D, E), D)
+        self.project = Project("D E", D, E, rngs=rngs)
+        self.by_offset = normal(rngs, "O D E", (c.offsets, D, E), D)
 
     def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
@@ -213,7 +214,7 @@ class SmoothedUnpool(Unpool):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.narrow = make_narrow(c, rngs)
-        self.residual = Project(width(c.encoder), width(c.decoder), rngs=rngs, gain=0.0, bias="learned")
+        self.residual = Project("E E", width(c.encoder), width(c.decoder), rngs=rngs, gain=0.0, bias="learned")
 
     def __call__(self, embedded_BxSxE, encoded_BxSxE, guides_BxVxD, view):
         del embedded_BxSxE
@@ -274,7 +275,7 @@ def make_narrow(c: ConfigDict, rngs: nnx.Rngs) -> Any:
     if c.narrow not in NARROW:
         raise ValueError(f"unknown narrow '{c.narrow}'; there are {', '.join(NARROW)}")
     if c.narrow == "project":
-        return Project(D, E, rngs=rngs)
+        return Project("D E", D, E, rngs=rngs)
     return First(E)
 
 

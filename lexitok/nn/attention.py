@@ -8,7 +8,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import Bias, biased, make_norm, normal, normed, rope
+from lexitok.nn.layers import Bias, biased, make_norm, normed, rope
+from lexitok.nn.parameters import normal
 from lexitok.ops.attention import Positions, attention
 
 
@@ -20,18 +21,18 @@ class Attention(nnx.Module):
             raise ValueError(f"H={c.H} query heads cannot share K={c.K} key heads: H must be a multiple of K")
         self.c = c
         self.scope = scope
-        self.wq = normal(rngs, (c.D, c.H, c.N), c.D)
-        self.wk = normal(rngs, (c.D, c.K, c.N), c.D)
-        self.wv = normal(rngs, (c.D, c.K, c.N), c.D)
-        self.wo = normal(rngs, (c.H, c.N, c.D), c.H * c.N, gain=1 / math.sqrt(2 * c.L))
-        self.q_bias = Bias(c.H, c.N) if c.attention_bias != "none" else None
-        self.k_bias = Bias(c.K, c.N) if c.attention_bias != "none" else None
-        self.v_bias = Bias(c.K, c.N) if c.attention_bias != "none" else None
-        self.o_bias = Bias(c.D) if c.attention_bias == "all" else None
+        self.wq = normal(rngs, "D H N", (c.D, c.H, c.N), c.D)
+        self.wk = normal(rngs, "D K N", (c.D, c.K, c.N), c.D)
+        self.wv = normal(rngs, "D K N", (c.D, c.K, c.N), c.D)
+        self.wo = normal(rngs, "H N D", (c.H, c.N, c.D), c.H * c.N, gain=1 / math.sqrt(2 * c.L))
+        self.q_bias = Bias("H N", c.H, c.N) if c.attention_bias != "none" else None
+        self.k_bias = Bias("K N", c.K, c.N) if c.attention_bias != "none" else None
+        self.v_bias = Bias("K N", c.K, c.N) if c.attention_bias != "none" else None
+        self.o_bias = Bias("D", c.D) if c.attention_bias == "all" else None
         # Of each head, or (`rms_all`, as in OLMo 2) of all heads together.
         kind, heads = ("rms", (c.H, c.K)) if c.qk_norm == "rms_all" else (c.qk_norm, (1, 1))
-        self.q_norm = make_norm(kind, c, heads[0] * c.N)
-        self.k_norm = make_norm(kind, c, heads[1] * c.N)
+        self.q_norm = make_norm(kind, c, heads[0] * c.N, "N")
+        self.k_norm = make_norm(kind, c, heads[1] * c.N, "N")
 
     def project(self, x_BxSxD: Float[Array, "B S D"], positions: Positions, kind: str) -> tuple[Array, Array, Array]:
         """Queries `[B, S, H, N]`, keys and values `[B, S, K, N]`, rotated to their positions if the layer's kind is."""

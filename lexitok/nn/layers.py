@@ -4,7 +4,6 @@ Parameters are float32; products take their operands in the dtype of the activat
 """
 
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,22 +11,20 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-
-def normal(rngs: nnx.Rngs, shape: Sequence[int], fan_in: int, gain: float = 1.0) -> nnx.Param:
-    """A parameter from a normal distribution cut at two deviations, with standard deviation `gain / sqrt(fan_in)`."""
-    cut = 0.87962566103423978  # standard deviation of the unit normal cut at two deviations
-    values = jax.random.truncated_normal(rngs.params(), -2.0, 2.0, tuple(shape), jnp.float32)
-    return nnx.Param(values * (gain / math.sqrt(fan_in) / cut))
+from lexitok.nn.parameters import normal, ones, zeros
 
 
 class Project(nnx.Module):
-    """A linear map, `project: [D_in, D_out]`, without `bias: [D_out]` or, where it is to be `learned`, with one."""
+    """A linear map, `project: [D_in, D_out]`, without `bias: [D_out]` or, where it is to be `learned`, with one.
 
-    def __init__(self, d_in: int, d_out: int, *, rngs: nnx.Rngs, gain: float = 1.0, bias: str = "none"):
+    `axes` has the letters of both widths, as `"E D"`.
+    """
+
+    def __init__(self, axes: str, d_in: int, d_out: int, *, rngs: nnx.Rngs, gain: float = 1.0, bias: str = "none"):
         if bias not in ("none", "learned"):
             raise ValueError(f"unknown bias '{bias}'; there are none, learned")
-        self.project = normal(rngs, (d_in, d_out), d_in, gain)
-        self.bias = nnx.Param(jnp.zeros(d_out, jnp.float32)) if bias == "learned" else None
+        self.project = normal(rngs, axes, (d_in, d_out), d_in, gain)
+        self.bias = zeros(axes.split()[-1], d_out) if bias == "learned" else None
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         y = x @ self.project[...].astype(x.dtype)
@@ -35,10 +32,10 @@ class Project(nnx.Module):
 
 
 class Bias(nnx.Module):
-    """A learned `bias` of the given shape that is added to the last axes, zero at first."""
+    """A learned `bias` of the given axes and shape that is added to the last axes, zero at first."""
 
-    def __init__(self, *shape: int):
-        self.bias = nnx.Param(jnp.zeros(shape, jnp.float32))
+    def __init__(self, axes: str, *shape: int):
+        self.bias = zeros(axes, *shape)
 
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         return x + spread(self.bias[...], x)
@@ -59,14 +56,17 @@ def biased(bias: Bias | None, x: Array) -> Array:
 
 
 class RmsNorm(nnx.Module):
-    """Division by the root mean square, then a learned scale: `x * w`, or `x * (1 + w)` where `kind` is `offset`."""
+    """Division by the root mean square, then a learned scale: `x * w`, or `x * (1 + w)` where `kind` is `offset`.
 
-    def __init__(self, D: int, *, eps: float, kind: str = "plain"):
+    `axis` is the letter of the width.
+    """
+
+    def __init__(self, D: int, *, eps: float, kind: str = "plain", axis: str = "D"):
         if kind not in ("plain", "offset"):
             raise ValueError(f"unknown norm scale '{kind}'; there are plain, offset")
         self.eps = eps
         self.kind = kind
-        self.scale = nnx.Param(jnp.ones(D, jnp.float32) if kind == "plain" else jnp.zeros(D, jnp.float32))
+        self.scale = ones(axis, D) if kind == "plain" else zeros(axis, D)
 
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         x32 = x.astype(jnp.float32)
@@ -76,12 +76,15 @@ class RmsNorm(nnx.Module):
 
 
 class LayerNorm(nnx.Module):
-    """Less the mean, over the standard deviation, then a learned scale (arXiv 1607.06450), and a `learned` bias."""
+    """Less the mean, over the standard deviation, then a learned scale (arXiv 1607.06450), and a `learned` bias.
 
-    def __init__(self, D: int, *, eps: float, bias: str = "none"):
+    `axis` is the letter of the width.
+    """
+
+    def __init__(self, D: int, *, eps: float, bias: str = "none", axis: str = "D"):
         self.eps = eps
-        self.scale = nnx.Param(jnp.ones(D, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(D, jnp.float32)) if bias == "learned" else None
+        self.scale = ones(axis, D)
+        self.bias = zeros(axis, D) if bias == "learned" else None
 
     def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         x32 = x.astype(jnp.float32)
@@ -96,13 +99,16 @@ class LayerNorm(nnx.Module):
 NORMS = ("rms", "layer", "none")
 
 
-def make_norm(kind: str, c: ConfigDict, D: int | None = None) -> RmsNorm | LayerNorm | None:
-    """A norm over `D`, by default that of the section `c`, which also has `norm_eps`, `norm_scale` and `norm_bias`."""
+def make_norm(kind: str, c: ConfigDict, D: int | None = None, axis: str = "D") -> RmsNorm | LayerNorm | None:
+    """A norm over `D`, by default that of the section `c`, which also has `norm_eps`, `norm_scale` and `norm_bias`.
+
+    `axis` is the letter of that width.
+    """
     width: int = c.D if D is None else D
     if kind == "rms":
-        return RmsNorm(width, eps=c.norm_eps, kind=c.norm_scale)
+        return RmsNorm(width, eps=c.norm_eps, kind=c.norm_scale, axis=axis)
     if kind == "layer":
-        return LayerNorm(width, eps=c.norm_eps, bias=c.norm_bias)
+        return LayerNorm(width, eps=c.norm_eps, bias=c.norm_bias, axis=axis)
     if kind != "none":
         raise ValueError(f"unknown norm '{kind}'; there are {', '.join(NORMS)}")
     return None
@@ -132,13 +138,13 @@ class FeedForward(nnx.Module):
         if c.activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation '{c.activation}'; there are {', '.join(ACTIVATIONS)}")
         self.activation = c.activation
-        self.gate = normal(rngs, (c.D, c.F), c.D) if c.feed_forward == "gated" else None
-        self.up = normal(rngs, (c.D, c.F), c.D)
-        self.down = normal(rngs, (c.F, c.D), c.F, gain=1 / math.sqrt(2 * c.L))
+        self.gate = normal(rngs, "D F", (c.D, c.F), c.D) if c.feed_forward == "gated" else None
+        self.up = normal(rngs, "D F", (c.D, c.F), c.D)
+        self.down = normal(rngs, "F D", (c.F, c.D), c.F, gain=1 / math.sqrt(2 * c.L))
         learned = c.feed_forward_bias == "learned"
-        self.gate_bias = Bias(c.F) if learned and self.gate is not None else None
-        self.up_bias = Bias(c.F) if learned else None
-        self.down_bias = Bias(c.D) if learned else None
+        self.gate_bias = Bias("F", c.F) if learned and self.gate is not None else None
+        self.up_bias = Bias("F", c.F) if learned else None
+        self.down_bias = Bias("D", c.D) if learned else None
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S D"]:
         dtype = x_BxSxD.dtype

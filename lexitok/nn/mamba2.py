@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal, ones, parameter
 from lexitok.nn.recurrent import Recurrent, State
 from lexitok.ops.linear_recurrence import linear_recurrence
 
@@ -18,14 +18,14 @@ class ShortConv(nnx.Module):
     """A causal convolution of each channel by itself.
 
     Attributes:
-      taps: `[conv, M, N]`, the last for the position itself.
-      bias: `[M, N]`.
+      taps: `[C, H, N]`, the last for the position itself.
+      bias: `[H, N]`.
     """
 
-    def __init__(self, conv: int, M: int, N: int, *, rngs: nnx.Rngs):
-        bound = 1 / math.sqrt(conv)
-        self.taps = nnx.Param(jax.random.uniform(rngs.params(), (conv, M, N), jnp.float32, -bound, bound))
-        self.bias = nnx.Param(jax.random.uniform(rngs.params(), (M, N), jnp.float32, -bound, bound))
+    def __init__(self, C: int, H: int, N: int, *, rngs: nnx.Rngs):
+        bound = 1 / math.sqrt(C)
+        self.taps = parameter("C H N", jax.random.uniform(rngs.params(), (C, H, N), jnp.float32, -bound, bound))
+        self.bias = parameter("H N", jax.random.uniform(rngs.params(), (H, N), jnp.float32, -bound, bound))
 
     def __call__(
         self, x_BxSxMxN: Float[Array, "B S M N"], history_BxCxMxN: Float[Array, "B C M N"], runs_BxS: Int[Array, "B S"]
@@ -52,19 +52,19 @@ class Mamba2(Recurrent):
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         H = _heads(c)
         self.c = c
-        self.wq = normal(rngs, (c.D, c.groups, c.state), c.D)
-        self.wk = normal(rngs, (c.D, c.groups, c.state), c.D)
-        self.wv = normal(rngs, (c.D, H, c.N), c.D)
-        self.wg = normal(rngs, (c.D, H, c.N), c.D)
-        self.wdt = normal(rngs, (c.D, H), c.D)
+        self.wq = normal(rngs, "D K N", (c.D, c.groups, c.state), c.D)
+        self.wk = normal(rngs, "D K N", (c.D, c.groups, c.state), c.D)
+        self.wv = normal(rngs, "D H N", (c.D, H, c.N), c.D)
+        self.wg = normal(rngs, "D H N", (c.D, H, c.N), c.D)
+        self.wdt = normal(rngs, "D H", (c.D, H), c.D)
         self.conv_q = ShortConv(c.conv, c.groups, c.state, rngs=rngs)
         self.conv_k = ShortConv(c.conv, c.groups, c.state, rngs=rngs)
         self.conv_v = ShortConv(c.conv, H, c.N, rngs=rngs)
-        self.dt_bias = nnx.Param(_dt_bias(rngs.params(), H))
-        self.log_rate = nnx.Param(jnp.log(jax.random.uniform(rngs.params(), (H,), jnp.float32, 1.0, 16.0)))
-        self.skip = nnx.Param(jnp.ones(H, jnp.float32))
-        self.scale = nnx.Param(jnp.ones((H, c.N), jnp.float32))
-        self.wo = normal(rngs, (H, c.N, c.D), H * c.N, gain=1 / math.sqrt(2 * c.L))
+        self.dt_bias = parameter("H", _dt_bias(rngs.params(), H))
+        self.log_rate = parameter("H", jnp.log(jax.random.uniform(rngs.params(), (H,), jnp.float32, 1.0, 16.0)))
+        self.skip = ones("H", H)
+        self.scale = ones("H N", H, c.N)
+        self.wo = normal(rngs, "H N D", (H, c.N, c.D), H * c.N, gain=1 / math.sqrt(2 * c.L))
 
     @staticmethod
     def empty(c: ConfigDict, rows: int, dtype: DTypeLike) -> State:

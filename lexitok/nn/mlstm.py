@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.nn.layers import normal
+from lexitok.nn.parameters import normal, ones, parameter
 from lexitok.nn.recurrent import Recurrent, State
 from lexitok.ops.linear_recurrence import linear_recurrence
 
@@ -34,14 +34,14 @@ class MLSTM(Recurrent):
             )
         self.c = c
         forget_low, forget_high = c.forget_gate_bias
-        self.wq = normal(rngs, (c.D, c.H, N), c.D)
-        self.wk = normal(rngs, (c.D, c.H, N), c.D)
-        self.wv = normal(rngs, (c.D, c.H, P), c.D)
-        self.wg = normal(rngs, (c.D, c.H, P), c.D)
+        self.wq = normal(rngs, "D H N", (c.D, c.H, N), c.D)
+        self.wk = normal(rngs, "D H N", (c.D, c.H, N), c.D)
+        self.wv = normal(rngs, "D H N", (c.D, c.H, P), c.D)
+        self.wg = normal(rngs, "D H N", (c.D, c.H, P), c.D)
         self.input_gate = Gate(c.D, jnp.full(c.H, c.input_gate_bias, jnp.float32), rngs=rngs)
         self.forget_gate = Gate(c.D, jnp.linspace(forget_low, forget_high, c.H, dtype=jnp.float32), rngs=rngs)
-        self.scale = nnx.Param(jnp.ones((c.H, P), jnp.float32))
-        self.wo = normal(rngs, (c.H, P, c.D), c.H * P, gain=1 / math.sqrt(2 * c.L))
+        self.scale = ones("H N", c.H, P)
+        self.wo = normal(rngs, "H N D", (c.H, P, c.D), c.H * P, gain=1 / math.sqrt(2 * c.L))
 
     @staticmethod
     def empty(c: ConfigDict, rows: int, dtype: DTypeLike) -> State:
@@ -81,8 +81,8 @@ class Gate(nnx.Module):
     """Soft-capped activations of a gate, one a head: `weight: [D, H]`, `bias: [H]`."""
 
     def __init__(self, D: int, bias: Array, *, rngs: nnx.Rngs):
-        self.weight = normal(rngs, (D, len(bias)), D)
-        self.bias = nnx.Param(bias)
+        self.weight = normal(rngs, "D H", (D, len(bias)), D)
+        self.bias = parameter("H", bias)
 
     def __call__(self, x_BxSxD: Float[Array, "B S D"], cap: float) -> Float[Array, "B S H"]:
         weight = self.weight[...].astype(x_BxSxD.dtype)

@@ -19,6 +19,7 @@ from lexitok.nn.cache import Cache
 from lexitok.nn.layers import FEED_FORWARDS, NORMS, make_norm, normed
 from lexitok.nn.mixers import MIXERS, empty_cache
 from lexitok.ops.attention import Positions
+from lexitok.parameter_axes import stacked
 from lexitok.sharding import keep_rows_split
 
 Before = tuple[Any, Callable[[Any, Array], Array]] | None  # layers' parameters, and what is done with them before each
@@ -147,9 +148,9 @@ def _check(c: ConfigDict) -> None:
 
 
 def stack(make: Callable[[nnx.Rngs], nnx.Module], layers: int, rngs: nnx.Rngs) -> Any:
-    """A module made `layers` times, as one whose parameters have a leading axis for them."""
+    """A module made `layers` times, as one whose parameters have a leading axis `L` for them."""
     keys = jax.random.split(rngs.params(), layers)
-    return jax.vmap(lambda key: make(nnx.Rngs(params=key)))(keys)
+    return stacked(jax.vmap(lambda key: make(nnx.Rngs(params=key)))(keys))
 
 
 def scan_layers(layer: Callable, x: Any, layers: Any, c: ConfigDict) -> tuple[Any, Any]:
@@ -172,12 +173,10 @@ def scan_layers(layer: Callable, x: Any, layers: Any, c: ConfigDict) -> tuple[An
     def group(x, layers):
         ys = []
         for i, kind in enumerate(kinds[: jax.tree.leaves(layers)[0].shape[0]]):
-            x, y = layer(x, jax.tree.map(lambda a, i=i: a[i], layers), kind)
+            x, y = _one_layer(layer, i, kind, c.remat)(x, layers)
             ys.append(y)
         return x, jax.tree.map(lambda *y: jnp.stack(y), *ys)
 
-    if REMAT[c.remat] is not None:
-        group = jax.checkpoint(group, policy=REMAT[c.remat])
     whole = jax.tree.map(lambda a: a[: repeats * period].reshape(repeats, period, *a.shape[1:]), layers)
     rest = jax.tree.map(lambda a: a[repeats * period :], layers)
     x, ys = jax.lax.scan(group, x, whole)
@@ -186,3 +185,15 @@ def scan_layers(layer: Callable, x: Any, layers: Any, c: ConfigDict) -> tuple[An
         x, last = group(x, rest)
         ys = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), ys, last)
     return x, ys
+
+
+def _one_layer(layer: Callable, i: int, kind: str, remat: str) -> Callable:
+    """Layer `i` of a period as a function of the stream and the period's parameters, rematerialised by itself.
+
+    It takes its parameters inside, so that what is kept for the backward pass is the whole, which is there anyway.
+    """
+
+    def one(x, layers):
+        return layer(x, jax.tree.map(lambda a: a[i], layers), kind)
+
+    return one if REMAT[remat] is None else jax.checkpoint(one, policy=REMAT[remat])

@@ -1,13 +1,13 @@
 """The mesh, and how parameters and the rows of batches are split over it."""
 
 from lexitok.sharding.mesh import AXES, MeshError, current_mesh, make_mesh
-from lexitok.sharding.parameters import RULES, parameter_spec, state_shardings
+from lexitok.sharding.parameters import SPLIT, parameter_spec, state_shardings
 from lexitok.sharding.rows import ROWS, check_rows, keep_rows_split, put_rows, put_share, replicated, row_share, whole
 
 __all__ = [
     "AXES",
     "ROWS",
-    "RULES",
+    "SPLIT",
     "MeshError",
     "check_rows",
     "current_mesh",

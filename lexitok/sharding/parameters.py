@@ -1,46 +1,54 @@
-"""How each kind of parameter is split over the mesh.
+"""How each parameter is split over the mesh: by the letters of its axes.
 
 `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits heads and feed-forward width.
 """
 
-import re
 from typing import Any
 
-import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
-# The first rule whose pattern is found in a parameter's path decides; dimensions are those of one layer.
-RULES: tuple[tuple[str, tuple[str | None, ...]], ...] = (
-    (r"\.(bias|scale)\b", ()),  # also of what the rules below are about
-    (r"\.(wq|wk|wv|wg)\b", ("fsdp", "tensor", None)),  # [D, H, N]
-    (r"\.wo\b", ("tensor", None, "fsdp")),  # [H, N, D]
-    (r"\.(gate|up)\b", ("fsdp", "tensor")),  # [D, F]
-    (r"\.down\b", ("tensor", "fsdp")),  # [F, D]
-    (r"\.(table|head)\b", ("tensor", "fsdp")),  # [V, D]
-    (r"\.(project|values|keys|queries|out)\b", ("fsdp", "tensor")),  # [D, E], between widths
-    (r"", ()),  # norms, latent vectors: a copy on every device
-)
+from lexitok.parameter_axes import map_with_axes
+
+# The axis of the mesh that splits a letter; where a parameter's earlier letter has it, the next. Others stay whole.
+SPLIT = {
+    "D": ("fsdp", "tensor"),
+    "E": ("fsdp", "tensor"),
+    "H": ("tensor",),
+    "K": ("tensor",),
+    "F": ("tensor",),
+    "V": ("tensor",),
+}
 
 
-def parameter_spec(path: str, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+def parameter_spec(axes: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh) -> PartitionSpec:
     """How a parameter is split.
 
-    Dimensions that a rule does not speak of come first (stacked layers) and stay whole, as do those that the mesh does
-    not divide.
+    Where not two of its axes are to be split, it is a vector or a table of a few rows: a copy on every device. Axes
+    that the mesh does not divide stay whole: where `tensor` is larger than `K`, keys and values are on all of it.
+
+    Args:
+      axes: letters of the parameter's axes, as `"L D F"`.
+      shape: of the parameter.
+      mesh: of which only the sizes are read.
     """
-    axes = next(axes for pattern, axes in RULES if re.search(pattern, path))
-    if not axes:
+    split: list[str | None] = []
+    for letter in axes.split():
+        split.append(next((a for a in SPLIT.get(letter, ()) if a not in split), None))
+    if len(split) - split.count(None) < 2:
         return PartitionSpec()
-    axes = (None,) * (len(shape) - len(axes)) + axes
-    fits = (a if a and n % mesh.shape[a] == 0 else None for a, n in zip(axes, shape, strict=True))
-    return PartitionSpec(*fits)
+    return PartitionSpec(*(a if a and n % mesh.shape[a] == 0 else None for a, n in zip(split, shape, strict=True)))
 
 
 def state_shardings(state: Any, mesh: Mesh) -> Any:
-    """Shardings for a tree of parameters, or of anything that mirrors it, as optimizer moments do."""
+    """Shardings for a tree of parameters, or of anything that mirrors it, as optimizer moments do.
 
-    def sharding(path, leaf):
-        spec = parameter_spec(jax.tree_util.keystr(path), leaf.shape, mesh) if leaf.ndim else PartitionSpec()
-        return NamedSharding(mesh, spec)
+    What is no parameter, as a count of steps, is a copy on every device.
 
-    return jax.tree_util.tree_map_with_path(sharding, state)
+    Raises:
+      AxesError: a parameter that does not say what its axes are.
+    """
+
+    def sharding(axes: str | None, leaf: Any) -> NamedSharding:
+        return NamedSharding(mesh, PartitionSpec() if axes is None else parameter_spec(axes, leaf.shape, mesh))
+
+    return map_with_axes(sharding, state)

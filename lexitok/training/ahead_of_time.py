@@ -15,15 +15,16 @@ from lexitok.training.collectives import COLLECTIVES, collectives
 from lexitok.training.setup import Setup
 
 
-def pod_devices(topology: str) -> list[Any]:
-    """The devices of a TPU pod such as `v5e:4x4`, to compile for; needs `jax[tpu]`, but no TPU.
+def pod_devices(topology: str, slices: int = 1) -> list[Any]:
+    """The devices of a TPU pod such as `v5e:4x4`, or of several such slices, to compile for; needs `jax[tpu]`, no TPU.
 
     Raises:
       ValueError: there is no such topology, or no TPU compiler.
     """
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     try:
-        return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
+        described = topologies.get_topology_desc(platform="tpu", topology_name=topology, num_slices=slices)
+        return list(described.devices)
     except Exception as error:
         raise ValueError(f"cannot compile for TPU topology '{topology}': {str(error).splitlines()[0]}") from None
 

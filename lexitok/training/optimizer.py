@@ -1,4 +1,4 @@
-"""Optimizers: AdamW, and Muon for the matrices of the layers; which parameter gets what is said by its name."""
+"""Optimizers: AdamW, and Muon for the matrices of the layers; the letters of its axes say what a parameter gets."""
 
 import math
 from typing import Any
@@ -9,11 +9,8 @@ import optax
 from ml_collections import ConfigDict
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
-from lexitok.parameter_names import map_with_name
+from lexitok.parameter_axes import kind_of, map_with_axes
 from lexitok.training.schedules import make_schedule, peak
-
-UNDECAYED = frozenset({"scale", "bias", "latent", "first"})  # norms, biases, learned vectors, of any rank
-TABLES = frozenset({"table", "head", "taps"})  # rows are symbols, or positions: no map between spaces, not for Muon
 
 
 class OptimizerError(ValueError):
@@ -58,7 +55,7 @@ def muon(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfor
     ratio = config.muon_lr / peak(config)
     matrices = optax.chain(
         scale_by_muon(weight_dimension_numbers=_matrix_axes),
-        optax.stateless(lambda updates, _: map_with_name(_scaled_by_shape, updates)),
+        optax.stateless(lambda updates, _: map_with_axes(_scaled_by_shape, updates)),
         optax.add_decayed_weights(config.weight_decay, mask=decay_mask),
         optax.scale_by_learning_rate(lambda step: ratio * schedule(step)),
     )
@@ -68,36 +65,30 @@ def muon(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransfor
 OPTIMIZERS = {"adamw": adamw, "muon": muon}
 
 
-def layer_rank(name: str, ndim: int) -> int:
-    """Rank of a parameter within one layer: stacks are called `layers`, and have a leading axis for them."""
-    parts = name.split(".")
-    stacks = [i for i, part in enumerate(parts[:-1]) if part == "layers" and not parts[i + 1].isdigit()]
-    return ndim - len(stacks)
+def decays(axes: str | None) -> bool:
+    """Whether weight decay applies: to matrices and tables, not to norms, biases and single learned vectors.
 
-
-def decays(name: str, ndim: int) -> bool:
-    """Whether weight decay applies: to matrices and tables, not to norms, biases and single learned vectors."""
-    return layer_rank(name, ndim) >= 2 and name.split(".")[-1] not in UNDECAYED
-
-
-def matrix_axes(name: str, ndim: int) -> MuonDimensionNumbers | None:
-    """The axes that make a parameter one matrix a layer, for Muon; None: it is not one, and AdamW has it.
-
-    `wo` is `[H, N, D]` and maps all heads to `D`; other parameters of rank 3 are `[D, H, N]`.
+    Args:
+      axes: letters of a parameter's axes; None where it has none, and is no parameter of a model.
     """
-    last, rank = name.split(".")[-1], layer_rank(name, ndim)
-    if not decays(name, ndim) or last in TABLES or rank not in (2, 3):
+    return axes is not None and not kind_of(axes).is_vector
+
+
+def matrix_axes(axes: str | None) -> MuonDimensionNumbers | None:
+    """The axes that make a parameter one matrix, or a stack of them, for Muon; None: it is not one, and AdamW has it.
+
+    All heads together are one width: `D H N` maps `D` to them, `H N D` maps them to `D`. The rows of a table are
+    symbols or positions, and it is no map between widths.
+    """
+    if axes is None or not kind_of(axes).is_matrix:
         return None
-    if rank == 2:
-        return MuonDimensionNumbers(ndim - 2, ndim - 1)
-    if last == "wo":
-        return MuonDimensionNumbers((ndim - 3, ndim - 2), ndim - 1)
-    return MuonDimensionNumbers(ndim - 3, (ndim - 2, ndim - 1))
+    inputs, outputs = (width[0] if len(width) == 1 else width for width in kind_of(axes).widths)
+    return MuonDimensionNumbers(inputs, outputs)
 
 
 def decay_mask(params: Any) -> Any:
     """`decays` of every parameter."""
-    return map_with_name(lambda name, x: decays(name, x.ndim), params)
+    return map_with_axes(lambda axes, _: decays(axes), params)
 
 
 def exponential_average(average: Any, params: Any, decay: float, step: jax.typing.ArrayLike) -> Any:
@@ -127,20 +118,20 @@ def _leniently(optimizer: optax.GradientTransformation) -> optax.GradientTransfo
 
 
 def _labels(params: Any) -> Any:
-    return map_with_name(lambda name, x: "adamw" if matrix_axes(name, x.ndim) is None else "muon", params)
+    return map_with_axes(lambda axes, _: "adamw" if matrix_axes(axes) is None else "muon", params)
 
 
-def _scaled_by_shape(name: str, update: jax.Array) -> jax.Array:
+def _scaled_by_shape(axes: str | None, update: jax.Array) -> jax.Array:
     """Wide outputs get larger updates: `sqrt(max(1, outputs / inputs))` (Jordan 2024)."""
-    axes = matrix_axes(name, update.ndim)
-    if axes is None:
-        raise ValueError(f"{name} is not a matrix, and cannot be updated by Muon")
+    matrix = matrix_axes(axes)
+    if matrix is None:
+        raise ValueError(f"a parameter with axes '{axes}' is not a matrix, and cannot be updated by Muon")
     inputs, outputs = (
         math.prod(update.shape[a] for a in ((which,) if isinstance(which, int) else which))
-        for which in (axes.reduction_axis, axes.output_axis)
+        for which in (matrix.reduction_axis, matrix.output_axis)
     )
     return math.sqrt(max(1.0, outputs / inputs)) * update
 
 
 def _matrix_axes(params: Any) -> Any:
-    return map_with_name(lambda name, x: matrix_axes(name, x.ndim), params)
+    return map_with_axes(lambda axes, _: matrix_axes(axes), params)

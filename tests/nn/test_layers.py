@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from lexitok.config import transformer
-from lexitok.nn.layers import FeedForward, LayerNorm, Project, RmsNorm, make_norm, normal, normed, rope
+from lexitok.nn.layers import FeedForward, LayerNorm, Project, RmsNorm, make_norm, normed, rope
+from lexitok.nn.parameters import normal, parameter
 
 
 def test_rope_depends_on_distance_only():
@@ -69,7 +70,7 @@ def test_layer_norm_by_hand():
     x = np.random.default_rng(0).normal(3.0, 5.0, (3, 5, 16)).astype(np.float32)
     expected = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3)
     np.testing.assert_allclose(norm(jnp.asarray(x)), expected, atol=1e-5)
-    norm.scale = nnx.Param(norm.scale[...] * 2.0)
+    norm.scale = parameter("D", norm.scale[...] * 2.0)
     np.testing.assert_allclose(norm(jnp.asarray(x)), 2 * expected, atol=1e-5)
 
 
@@ -111,20 +112,20 @@ def test_feed_forward_by_hand(kind):
 @pytest.mark.parametrize("bias", ["none", "learned"])
 def test_linear_map(bias):
     """With a bias that starts as zero, or with none; there is no third."""
-    layer = Project(4, 6, rngs=nnx.Rngs(0), bias=bias)
+    layer = Project("D E", 4, 6, rngs=nnx.Rngs(0), bias=bias)
     x = jnp.ones((2, 4))
     np.testing.assert_allclose(layer(x), x @ layer.project[...], atol=1e-6)
     assert (layer.bias is None) == (bias == "none")
     if bias == "learned":
-        layer.bias = nnx.Param(jnp.arange(6.0))
+        layer.bias = parameter("E", jnp.arange(6.0))
         np.testing.assert_allclose(
             layer(x) - x @ layer.project[...], jnp.tile(jnp.arange(6.0)[None], (2, 1)), atol=1e-6
         )
     with pytest.raises(ValueError, match="'yes'"):
-        Project(4, 6, rngs=nnx.Rngs(0), bias="yes")
+        Project("D E", 4, 6, rngs=nnx.Rngs(0), bias="yes")
 
 
 def test_initial_scale():
     """Weights have the deviation that keeps activations at unit size, in spite of the cut tails."""
-    w = normal(nnx.Rngs(0), (256, 256), 256)
+    w = normal(nnx.Rngs(0), "D D", (256, 256), 256)
     np.testing.assert_allclose(jnp.std(w[...]), 1 / 16, rtol=0.02)

@@ -9,6 +9,7 @@ from ml_collections import FrozenConfigDict
 
 from lexitok.config import chain, transformer
 from lexitok.nn.cache import NOWHERE
+from lexitok.nn.parameters import parameter
 from lexitok.nn.stacks import Chain, make_stack
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
@@ -69,6 +70,20 @@ def test_remat_changes_nothing(name, remat):
     plain, again = (jax.jit(jax.value_and_grad(loss))(make(name, remat=r)) for r in ("none", remat))
     for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_remat_keeps_one_layer_at_a_time():
+    """However many layers a period of kinds has, the backward pass holds the inside of one of them: the memory of six
+    kinds is that of one, and not that of six layers."""
+
+    def temporary_bytes(kinds, remat):
+        model, (x, positions) = make("llama3", L=6, F=512, window=4, layer_kinds=kinds, remat=remat), row()
+        grad = jax.jit(jax.grad(lambda model: jnp.square(model(x, positions)).sum()))
+        return grad.lower(model).compile().memory_analysis().temp_size_in_bytes
+
+    period = ("local",) * 5 + ("global",)
+    assert temporary_bytes(period, "full") < 1.6 * temporary_bytes(("global",), "full")
+    assert temporary_bytes(period, "full") < 0.5 * temporary_bytes(period, "none")
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -218,7 +233,7 @@ def test_grouped_queries_equal_repeated_keys():
     many.layers.mixer.c = many.c
     for name in ("wk", "wv"):
         shared = getattr(few.layers.mixer, name)[...]
-        setattr(many.layers.mixer, name, nnx.Param(jnp.repeat(shared, 2, axis=2)))
+        setattr(many.layers.mixer, name, parameter("L D K N", jnp.repeat(shared, 2, axis=2)))
     np.testing.assert_allclose(many(x, positions), few(x, positions), atol=1e-5)
 
 

@@ -4,11 +4,12 @@ import dataclasses
 import math
 
 import jax
+import numpy as np
 import pytest
 
 from lexitok.config.files import load_config
 from lexitok.models.build import model_maker
-from lexitok.sharding import AXES
+from lexitok.sharding import AXES, MeshError, make_mesh
 from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
 from lexitok.training.collectives import collectives
 from lexitok.training.setup import make_setup
@@ -21,10 +22,10 @@ SMALL = {
 }
 
 
-def setup_for(name: str, topology: str, *overrides: str):
+def setup_for(name: str, topology: str, *overrides: str, slices: int = 1):
     sizes = ["data.rows=32", "data.symbols=512", "data.units=160", "model.compute_dtype=bfloat16"]
     config = load_config(f"configs/{name}.py", [*SMALL[name], *sizes, *overrides])
-    return make_setup(config, devices=pod_devices(topology))
+    return make_setup(config, devices=pod_devices(topology, slices))
 
 
 def nbytes(state: TrainState) -> int:
@@ -56,15 +57,66 @@ def test_nothing_of_a_large_table_moves_within_a_loop(mesh):
     """Once a chunk of positions, the gathering of a table of 65,536 rows and the reduction of its gradient would take
     longer than all the rest of a step; before and behind the loop it is once a step."""
     V, D = 65_536, 256
-    setup = setup_for(
-        "bytes", "v5e:4x4", "data.symbols=2048", *(f"mesh.{a}={n}" for a, n in zip(AXES, mesh, strict=True))
-    )
+    sizes = [f"mesh.{axis}={size}" for axis, size in zip(AXES, mesh, strict=True)]
+    setup = setup_for("bytes", "v5e:4x4", "data.symbols=2048", *sizes)
     states = dataclasses.replace(setup.states, make_model=model_maker(setup.config, V))
     found = collectives(compile_step(dataclasses.replace(setup, states=states)).as_text())
     in_loops = max((c.nbytes for c in found if c.in_loop), default=0)
     outside = max(c.nbytes for c in found if not c.in_loop)
     assert outside >= V * D * 2 // mesh[2], "the table is not split, and the test is of nothing"
-    assert in_loops < V * D * 2 // 16, found  # layers and rows are smaller than a device's share
+    assert in_loops < V * D * 2 // mesh[2] // 2, found  # activations are moved there, where `tensor` splits layers
+
+
+def slices_of(devices: np.ndarray) -> set[int]:
+    return {device.slice_index for device in devices.flat}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "across"),
+    [
+        ((2, 16, 1), "data"),
+        ((4, 4, 2), "data"),
+        ((2, 1, 16), "data"),
+        ((32, 1, 1), "data"),
+        ((1, 32, 1), "fsdp"),
+        ((1, 4, 8), "fsdp"),
+    ],
+)
+def test_tensors_stay_within_a_slice(sizes, across):
+    """Between slices the network is slow: replicas of the data go over it, parameters if there is no replica, and what
+    `tensor` moves in every layer never does."""
+    mesh = make_mesh(*sizes, devices=pod_devices("v5e:4x4", 2))
+    assert mesh.devices.shape == sizes
+    assert len({device.id for device in mesh.devices.flat}) == 32
+    for along_fsdp in mesh.devices:
+        assert len(slices_of(along_fsdp)) == (1 if across == "data" else 2)
+        assert all(len(slices_of(along_tensor)) == 1 for along_tensor in along_fsdp)
+
+
+def test_meshes_that_no_slices_can_have_are_named():
+    """What cannot be laid says so in the words of the config."""
+    devices = pod_devices("v5e:4x4", 2)
+    with pytest.raises(MeshError, match=r"fsdp=1, tensor=32 .* 2 slices of 16 devices: tensor stays within"):
+        make_mesh(1, 1, 32, devices=devices)
+    with pytest.raises(MeshError, match="the slices have 16, 8 devices"):
+        make_mesh(-1, devices=devices[:24])
+
+
+@pytest.mark.parametrize("sizes", [(64, 4, 1), (1, 64, 4), (16, 16, 1), (1, 256, 1)])
+def test_the_links_of_a_slice_are_shared_out(sizes):
+    """Sizes that are no product of the sides of a slice, here 16 x 16, are still meshes of it."""
+    mesh = make_mesh(*sizes, devices=pod_devices("v6e:16x16"))
+    assert mesh.devices.shape == sizes
+    assert len({device.id for device in mesh.devices.flat}) == 256
+
+
+def test_step_compiles_for_two_slices():
+    """The step runs on two slices as written, each with a replica of the state that is split over its own chips."""
+    setup = setup_for("bytes", "v5e:4x4", "mesh.data=2", "mesh.fsdp=16", slices=2)
+    found = describe(compile_step(setup))
+    assert [slices_of(replica) for replica in setup.mesh.devices] == [{0}, {1}]
+    assert found["argument_bytes"] < 1.35 * nbytes(setup.abstract_state) / 16 + 2e6, "the state is not split"
+    assert found.get("all-reduce", 0) + found.get("reduce-scatter", 0) > 0
 
 
 def test_unknown_topology_is_named():

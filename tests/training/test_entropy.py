@@ -12,6 +12,7 @@ from lexitok.config.files import load_config
 from lexitok.data.sources import open_source
 from lexitok.data.windows import eval_batches
 from lexitok.models.routers import EntropyRouter
+from lexitok.nn.parameters import parameter
 from lexitok.ops.attention import Positions
 from lexitok.parameter_names import names, split, to_dicts
 from lexitok.runs.checkpoints.reading import read_checkpoint
@@ -104,7 +105,7 @@ def test_thresholds_give_the_wanted_bytes_per_unit(blt, rule, wanted):
     """What is compared between splitters is their rule, so their units have to be of one length (within 2 %)."""
     router = with_rule(fresh_state().model.stage.router, rule)
     threshold = entropy.calibrate(router, entropy._sample(blt, small("blt")[1]), wanted)
-    router.frozen_threshold = nnx.Param(jnp.float32(threshold))
+    router.frozen_threshold = parameter("", jnp.float32(threshold))
     assert bytes_per_unit(router, blt) == pytest.approx(wanted, rel=0.02)
 
 

@@ -9,6 +9,8 @@ from flax import nnx
 from optax.contrib import MuonDimensionNumbers
 
 from lexitok.config import default_config
+from lexitok.nn.parameters import ones, parameter
+from lexitok.nn.transformer import stack
 from lexitok.parameter_names import from_dicts, names, to_dicts
 from lexitok.training.optimizer import (
     OPTIMIZERS,
@@ -23,17 +25,19 @@ from lexitok.training.optimizer import (
 
 class Layer(nnx.Module):
     def __init__(self, rngs):
-        self.scale = nnx.Param(jnp.ones(6))
-        self.wq = nnx.Param(jax.random.normal(rngs.params(), (6, 2, 3)))
-        self.wo = nnx.Param(jax.random.normal(rngs.params(), (2, 3, 6)))
-        self.up = nnx.Param(jax.random.normal(rngs.params(), (6, 12)))
+        self.scale = ones("D", 6)
+        self.wq = parameter("D H N", jax.random.normal(rngs.params(), (6, 2, 3)))
+        self.wo = parameter("H N D", jax.random.normal(rngs.params(), (2, 3, 6)))
+        self.up = parameter("D F", jax.random.normal(rngs.params(), (6, 12)))
 
 
 class Net(nnx.Module):
     def __init__(self):
-        self.table = nnx.Param(jax.random.normal(jax.random.key(0), (10, 6)))
-        self.first = nnx.Param(jnp.ones(6))
-        self.layers = jax.vmap(lambda k: Layer(nnx.Rngs(params=k)))(jax.random.split(jax.random.key(1), 4))
+        self.table = parameter("V D", jax.random.normal(jax.random.key(0), (10, 6)))
+        self.first = ones("D", 6)
+        self.layers = stack(Layer, 4, nnx.Rngs(params=1))
+        self.by_offset = parameter("O D E", jax.random.normal(jax.random.key(2), (5, 6, 4)))
+        self.slots = parameter("P E", jax.random.normal(jax.random.key(3), (4, 6)))
 
 
 def config(name="adamw", **changes):
@@ -50,7 +54,7 @@ def one_update(c, params, grads):
 def test_names():
     """Names decide about decay and sharding, so they must not depend on how Flax stores a variable."""
     assert list(names(to_dicts(Net()))) == [
-        *("first", "layers.scale", "layers.up", "layers.wo", "layers.wq", "table"),
+        *("by_offset", "first", "layers.scale", "layers.up", "layers.wo", "layers.wq", "slots", "table"),
     ]
     net = Net()
     same = from_dicts(to_dicts(net), net)
@@ -75,42 +79,50 @@ class Odd(str):
 
 
 @pytest.mark.parametrize(
-    ("name", "ndim", "expected"),
+    ("axes", "expected"),
     [
-        ("backbone.layers.mixer.wq", 4, True),
-        ("backbone.layers.mixer_norm.scale", 2, False),  # a stack of vectors is no matrix
-        ("backbone.norm.scale", 1, False),
-        ("pool.latent", 1, False),
-        ("pool.latent", 2, False),  # nor are several latent vectors
-        ("first", 1, False),
-        ("layers.bias", 3, False),
-        ("layers.0.up", 2, True),  # a list of layers is not a stack
-        ("layers.0.scale", 1, False),
-        ("interface.table", 2, True),
-        ("interface.head", 2, True),
+        ("L D H N", True),
+        ("L D", False),  # a stack of vectors is no matrix
+        ("L H N", False),  # nor is a bias of all heads
+        ("L O D", False),
+        ("D", False),
+        ("", False),
+        (None, False),  # no parameter
+        ("D F", True),
+        ("V D", True),
+        ("P E", True),
+        ("L C H N", True),
     ],
 )
-def test_decays(name, ndim, expected):
+def test_decays(axes, expected):
     """Decay pulls norms and single vectors towards values that mean something else than `small`."""
-    assert decays(name, ndim) is expected
+    assert decays(axes) is expected
 
 
 @pytest.mark.parametrize(
-    ("name", "ndim", "expected"),
+    ("axes", "expected"),
     [
-        ("layers.mixer.wq", 4, MuonDimensionNumbers(1, (2, 3))),
-        ("layers.mixer.wo", 4, MuonDimensionNumbers((1, 2), 3)),
-        ("layers.up", 3, MuonDimensionNumbers(1, 2)),
-        ("pool.wk", 3, MuonDimensionNumbers(0, (1, 2))),
-        ("project.project", 2, MuonDimensionNumbers(0, 1)),
-        ("layers.scale", 2, None),
-        ("interface.table", 2, None),
-        ("interface.head", 2, None),
+        ("L D H N", MuonDimensionNumbers(1, (2, 3))),
+        ("L H N D", MuonDimensionNumbers((1, 2), 3)),
+        ("L D F", MuonDimensionNumbers(1, 2)),
+        ("L D H", MuonDimensionNumbers(1, 2)),
+        ("E H N", MuonDimensionNumbers(0, (1, 2))),
+        ("D D", MuonDimensionNumbers(0, 1)),
+        ("O D E", MuonDimensionNumbers(1, 2)),  # a matrix for each offset, not one from offsets to D x E
+        ("L O D E", MuonDimensionNumbers(2, 3)),
+        ("L D", None),
+        ("L H N", None),
+        ("V D", None),
+        ("P E", None),
+        ("L C H N", None),
+        ("", None),
+        (None, None),
     ],
 )
-def test_matrix_axes(name, ndim, expected):
-    """Orthogonalising over the axis of layers, or over heads as if each were a matrix's rows, is another algorithm."""
-    assert matrix_axes(name, ndim) == expected
+def test_matrix_axes(axes, expected):
+    """Orthogonalising over stacks, or over heads as if each were a matrix's rows, is another algorithm; a table is no
+    map between widths."""
+    assert matrix_axes(axes) == expected
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -121,7 +133,7 @@ def test_decay_is_decoupled_and_masked(name):
     updates = one_update(c, net, jax.tree.map(jnp.zeros_like, net))
     mask, new, old = (names(to_dicts(t)) for t in (decay_mask(net), updates, net))
     for key, update in new.items():
-        rate = 0.02 if name == "muon" and key in ("layers.wq", "layers.wo", "layers.up") else 0.01
+        rate = 0.02 if name == "muon" and key in ("by_offset", "layers.wq", "layers.wo", "layers.up") else 0.01
         expected = -rate * 0.5 * np.asarray(old[key]) if mask[key] else np.zeros(old[key].shape)
         np.testing.assert_allclose(update, expected, rtol=1e-5, err_msg=key)
 
@@ -132,12 +144,18 @@ def test_muon_updates_each_layer_as_one_orthogonal_matrix():
     c = config("muon", weight_decay=0.0, muon_lr=1.0, clip=0.0)
     grads = jax.tree.map(lambda x: jax.random.normal(jax.random.key(5), x.shape), net)
     updates = one_update(c, net, grads)
-    alone = one_update(
-        c, {"wq": net.layers.wq[2], "wo": net.layers.wo[2]}, {"wq": grads.layers.wq[2], "wo": grads.layers.wo[2]}
-    )
-    np.testing.assert_allclose(updates.layers.wq[2], alone["wq"], atol=1e-4)
-    np.testing.assert_allclose(updates.layers.wo[2], alone["wo"], atol=1e-4)
-    for matrix in (updates.layers.wq[1].reshape(6, 6), updates.layers.wo[1].reshape(6, 6)):
+
+    def third(net):
+        return {
+            "wq": parameter("D H N", net.layers.wq[2]),
+            "wo": parameter("H N D", net.layers.wo[2]),
+            "by_offset": parameter("D E", net.by_offset[2]),
+        }
+
+    alone = one_update(c, third(net), third(grads))
+    for name, update in third(updates).items():
+        np.testing.assert_allclose(update[...], alone[name][...], atol=1e-4, err_msg=name)
+    for matrix in (updates.layers.wq[1].reshape(6, 6), updates.layers.wo[1].reshape(6, 6), updates.by_offset[1]):
         singular = np.linalg.svd(matrix, compute_uv=False)
         assert singular.min() > 0.3 and singular.max() < 1.4
     wide = np.linalg.svd(updates.layers.up[1], compute_uv=False)  # 6 -> 12: scaled by sqrt(2)

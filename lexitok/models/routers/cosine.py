@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.models.routers.boundaries import Boundaries, before, last_live
+from lexitok.nn.parameters import parameter
 from lexitok.ops.attention import Positions
 
 _TINY = 1e-12  # length under which a vector has no direction
@@ -26,8 +27,8 @@ class CosineRouter(nnx.Module):
         if c.target <= 1:
             raise ValueError(f"the router's target is {c.target} positions a unit; it must be above 1")
         self.c = c
-        self.queries = nnx.Param(jnp.eye(D, dtype=jnp.float32))
-        self.keys = nnx.Param(jnp.eye(D, dtype=jnp.float32))
+        self.queries = parameter("D D", jnp.eye(D, dtype=jnp.float32))
+        self.keys = parameter("D D", jnp.eye(D, dtype=jnp.float32))
 
     def __call__(self, h_BxSxD: Float[Array, "B S D"], symbols_BxS: Any, positions: Positions) -> Boundaries:
         """Where units end in packed rows."""

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Units
 from lexitok.models.routers.cosine import _unit
+from lexitok.nn.parameters import parameter
 from lexitok.ops.attention import Positions
 
 _SURE = 1e-3  # probabilities keep this distance from 0 and 1
@@ -23,8 +24,8 @@ class DistilledRouter(nnx.Module):
     def __init__(self, c: ConfigDict, D: int, *, rngs: nnx.Rngs):
         del rngs
         self.c = c
-        self.queries = nnx.Param(jnp.eye(D, dtype=jnp.float32))
-        self.keys = nnx.Param(jnp.eye(D, dtype=jnp.float32))
+        self.queries = parameter("D D", jnp.eye(D, dtype=jnp.float32))
+        self.keys = parameter("D D", jnp.eye(D, dtype=jnp.float32))
 
     def chances(self, h_BxSxD: Float[Array, "B S D"]) -> Float[Array, "B S"]:
         """The probability that a unit ends with a position; of a row's last, which sees no next, nothing is known."""

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from lexitok.interfaces import Bound
 from lexitok.models.routers.boundaries import Boundaries, before, last_live
 from lexitok.models.token_lm import TokenLM
+from lexitok.nn.parameters import parameter
 from lexitok.ops.attention import Positions
 
 RULES = ("global", "relative")
@@ -32,7 +33,7 @@ class EntropyRouter(nnx.Module):
             raise ValueError(f"unknown entropy rule '{c.rule}'; there are {', '.join(RULES)}")
         self.c = c
         self.frozen_lm = TokenLM(c.lm, c.symbols, dtype=jnp.float32, rngs=rngs)
-        self.frozen_threshold = nnx.Param(jnp.asarray(1.0, jnp.float32))
+        self.frozen_threshold = parameter("", jnp.asarray(1.0, jnp.float32))
 
     def entropies(self, symbols_BxS: Int[Array, "B S"], positions: Positions) -> Float[Array, "B S"]:
         """Entropy of the prediction behind each position, nats."""
