@@ -9,9 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from lexitok.runs.metrics import MetricsError
+
 from lexitok.analysis import RunError, read_run, write_comparison
 from lexitok.evals import DocumentsError
-from lexitok.runs.metrics import MetricsError
 
 
 def main(argv: list[str] | None = None) -> int:

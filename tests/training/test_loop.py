@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lexitok.runs.metrics import read_metrics
 
 from lexitok.config.files import load_config, override
 from lexitok.evals import read_documents
-from lexitok.runs.metrics import read_metrics
 from lexitok.training.loop import train
 from lexitok.training.metrics import NonFiniteError
 

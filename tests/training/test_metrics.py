@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from lexitok.runs.metrics import MetricsError, MetricWriter, read_metrics
 from rich.console import Console
 
-from lexitok.runs.metrics import MetricsError, MetricWriter, read_metrics
 from lexitok.training.metrics import FiniteGuard, Late, NonFiniteError
 from lexitok.training.progress import Progress
 
