@@ -15,7 +15,7 @@ IDLE = -1  # position, or index of a unit, where there is none
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Reads:
+class ReadCall:
     """New positions, `T` a row; a row's come first, then those that are `IDLE`.
 
     Attributes:
@@ -35,7 +35,7 @@ class Reads:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Closes:
+class CompletedUnits:
     """Units that are complete, `C` a row; a row's come first, in their order.
 
     Attributes:
@@ -50,13 +50,13 @@ class Closes:
     chance_BxC: Float[Array, "B C"] | Any = None
 
 
-def closes_at(
+def completed_at(
     ends_BxT: Bool[Array, "B T"],
     chance_BxT: Float[Array, "B T"] | None,
     positions_BxT: Int[Array, "B T"],
     closed_B: Int[Array, "B"],
     open_B: Int[Array, "B"],
-) -> tuple[Closes, Int[Array, "B T"]]:
+) -> tuple[CompletedUnits, Int[Array, "B T"]]:
     """The units that end with new positions, and how many of them each position sees.
 
     Args:
@@ -79,7 +79,7 @@ def closes_at(
     index_BxC = jnp.where(number < seen_BxT[:, -1:], closed_B[:, None] + number, IDLE)
     start_BxC = jnp.concatenate([open_B[:, None], end_BxC[:, :-1]], axis=1)
     chance = None if chance_BxT is None else gathered(chance_BxT)
-    return Closes(index_BxC, start_BxC, end_BxC, chance), seen_BxT
+    return CompletedUnits(index_BxC, start_BxC, end_BxC, chance), seen_BxT
 
 
 def read_positions(positions_BxT: Int[Array, "B T"], segments_BxT: Int[Array, "B T"] | None = None) -> Positions:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lexitok.data.encoders import Encoder
-from lexitok.inference.cursors import Row
+from lexitok.inference.cursors import Cursor
 
 EMPTY_UNIT, OPEN_UNIT, FULL_UNIT = range(3)  # rows of `allowed_symbols`
 
@@ -27,10 +27,10 @@ def allowed_symbols(encoder: Encoder, V: int) -> np.ndarray:
     return allowed
 
 
-def kind_of(row: Row, encoder: Encoder) -> int:
+def kind_of(cursor: Cursor, encoder: Encoder) -> int:
     """The row of `allowed_symbols` that holds for what a row goes on with."""
-    if encoder.boundary not in ("end_symbol", "fused") or row.open_bytes == 0:  # type: ignore[union-attr]
+    if encoder.boundary not in ("end_symbol", "fused") or cursor.open_bytes == 0:  # type: ignore[union-attr]
         return EMPTY_UNIT
-    room = encoder.splitter.max_unit_bytes - row.open_bytes  # type: ignore[attr-defined, union-attr]
+    room = encoder.splitter.max_unit_bytes - cursor.open_bytes  # type: ignore[attr-defined, union-attr]
     # Under `fused` it is the last byte itself that has to say that the unit ends.
     return OPEN_UNIT if room > (encoder.boundary == "fused") else FULL_UNIT

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lexitok.inference.calls import IDLE, Closes, Reads
+from lexitok.inference.calls import IDLE, CompletedUnits, ReadCall
 from lexitok.text.segmentation import Splitter, SplitterStream
 
 
@@ -34,7 +34,7 @@ class Close(NamedTuple):
     end: int
 
 
-class FlatRow:
+class FlatCursor:
     """Every symbol is a unit (boundary rule `none`), or the model finds the units (`model`).
 
     Attributes:
@@ -50,7 +50,7 @@ class FlatRow:
         return [Read(symbol, self.length - 1)]
 
 
-class LaggedRow:
+class LaggedCursor:
     """Boundary rule `lagged`: the splitter says after each byte which units are complete; `bos` is one by itself.
 
     A unit that ends with the byte that is read is closed before the next one: no position sees a unit that holds it.
@@ -82,7 +82,7 @@ class LaggedRow:
         return [*work, Read(symbol, position)]
 
 
-class ClosingRow:
+class ClosingCursor:
     """Boundary rules `revealed` and `fused`: a unit ends with the position that says so; `bos` is one by itself.
 
     Attributes:
@@ -130,7 +130,7 @@ class Revealing:
         return ends or overdue
 
 
-class EndSymbolRow:
+class EndSymbolCursor:
     """Boundary rule `end_symbol`: a unit is opened by `bos` or by the symbol that closes the unit before.
 
     Further slots of a unit are read behind that, without being asked for.
@@ -168,14 +168,14 @@ class EndSymbolRow:
         return [*work, *more]
 
 
-Row = FlatRow | LaggedRow | ClosingRow | EndSymbolRow
+Cursor = FlatCursor | LaggedCursor | ClosingCursor | EndSymbolCursor
 
 
 class Call(NamedTuple):
     """Work for all rows at once, as one call of a model takes it, in numpy; `closes` None: the model finds units."""
 
-    reads: Reads
-    closes: Closes | None
+    reads: ReadCall
+    closes: CompletedUnits | None
 
 
 def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, slots: int = 1, routed: bool = False) -> Call:
@@ -212,8 +212,8 @@ def next_call(queues: Sequence[deque[Read | Close]], chunk: int, *, slots: int =
     if longest <= 1 and most == 0:
         closes = closes[:, :0]
     return Call(
-        Reads(*(np.ascontiguousarray(reads[..., i]) for i in range(5))),
-        None if routed else Closes(*(np.ascontiguousarray(closes[..., i]) for i in range(3))),
+        ReadCall(*(np.ascontiguousarray(reads[..., i]) for i in range(5))),
+        None if routed else CompletedUnits(*(np.ascontiguousarray(closes[..., i]) for i in range(3))),
     )
 
 

@@ -4,9 +4,11 @@ What it computes is what the model's full forward pass computes, at every positi
 rows hold and however the symbols are handed over.
 """
 
+import copy
 import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,22 +18,20 @@ from jaxtyping import Array, Float, Int
 
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.inference import stage_decoder, token_decoder, unit_decoder
-from lexitok.inference.calls import Closes, Reads
+from lexitok.inference.calls import CompletedUnits, ReadCall
 from lexitok.inference.cursors import (
     Call,
     Close,
-    ClosingRow,
-    EndSymbolRow,
-    FlatRow,
-    LaggedRow,
+    ClosingCursor,
+    Cursor,
+    EndSymbolCursor,
+    FlatCursor,
+    LaggedCursor,
     Read,
     Revealing,
-    Row,
     next_call,
 )
-from lexitok.models import ByteUnitLM, TokenLM
-from lexitok.models.causality import check_causal
+from lexitok.inference.model_decoders import decoder_of
 
 ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
 
@@ -54,12 +54,12 @@ class Decoder:
     """Reads symbols into rows and says what may come next.
 
     Attributes:
-      rows: the rows, on the host.
+      cursors: where each row is, on the host.
     """
 
     def __init__(
         self,
-        model: TokenLM | ByteUnitLM,
+        model: Any,
         encoder: Encoder,
         rows: int,
         symbols: int,
@@ -67,7 +67,7 @@ class Decoder:
         seeds: np.ndarray | None = None,
     ):
         """Args:
-          model: float32 or bfloat16 throughout, as it was made.
+          model: of a kind that `model_decoders.DECODERS` has, float32 or bfloat16 throughout, as it was made.
           encoder: makes the model's symbols; its vocabulary may be smaller than the model's softmax.
           rows: how many.
           symbols: how many a row has room for, `bos` included, and further slots of units (`positions_of`).
@@ -78,24 +78,19 @@ class Decoder:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
         """
         _check(model, encoder)
-        self.longest = _longest_unit(model, encoder)
-        self.rows: list[Row] = [row_of(encoder) for _ in range(rows)]
+        own = decoder_of(model)
+        self.longest = own.longest_unit(model, encoder)
+        self.cursors: list[Cursor] = [cursor_of(encoder) for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM
         self._chunk = chunk
-        self._routed = isinstance(model, ByteUnitLM) and stage_decoder.routes(model.stage)
+        self._routed = own.routes(model)
         self._slots = getattr(encoder, "slots", 1)
         self._encoder = encoder
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
         logits = jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32)
-        self._state = State(self._empty(model), logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
-
-    def _empty(self, model: TokenLM | ByteUnitLM) -> token_decoder.TokenState | unit_decoder.UnitState:
-        rows, room, chunk = len(self.rows), self._room, self._chunk
-        if isinstance(model, TokenLM):
-            return token_decoder.empty(model, rows, room, chunk)
-        closes = chunk if self._routed else max(1, chunk // 4)
-        return unit_decoder.empty(model, rows, room, self.longest, chunk, closes)
+        held = own.empty(model, rows, self._room, self.longest, chunk)
+        self._state = State(held, logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
 
     @property
     def logits_BxV(self) -> Float[Array, "B V"]:
@@ -113,16 +108,16 @@ class Decoder:
 
     def calls(self, symbols: Sequence[Sequence[int]]) -> Iterator[tuple[Call, Float[Array, "B T D"]]]:
         """As `read`; yields each call that is made of the model, and what the read-out takes at its positions."""
-        for number, (row, new) in enumerate(zip(self.rows, symbols, strict=True)):
+        for number, (cursor, new) in enumerate(zip(self.cursors, symbols, strict=True)):
             more = positions_of(self._encoder, new)
-            if row.length + more > self._room:
+            if cursor.length + more > self._room:
                 raise ContextError(
-                    f"row {number} holds {row.length} symbols and is to read {more} more, but there is room for "
+                    f"row {number} holds {cursor.length} symbols and is to read {more} more, but there is room for "
                     f"{self._room}; make the decoder with more, or cut the text"
                 )
-        for row, queue, new in zip(self.rows, self._queues, symbols, strict=True):
+        for cursor, queue, new in zip(self.cursors, self._queues, symbols, strict=True):
             for symbol in new:
-                queue.extend(row.push(symbol))
+                queue.extend(cursor.push(symbol))
         while any(self._queues):
             call = next_call(self._queues, self._chunk, slots=self._slots, routed=self._routed)
             if call.closes is not None:
@@ -131,7 +126,47 @@ class Decoder:
             self._state, hidden = extend(self._structure, self._weights, self._state, reads, closes, self.longest)
             yield call, hidden
 
-    def _check_units(self, closes: Closes) -> None:
+    def take(self, rows: Sequence[int]) -> "Decoder":
+        """A decoder whose rows are copies of these, in this order, any of them any number of times.
+
+        Both go on by themselves, also where one of them is in the middle of `calls`. The seeds go with their rows.
+
+        Raises:
+          IndexError: there is no such row.
+          ValueError: no rows.
+        """
+        if len(rows) == 0:
+            raise ValueError("a decoder has one row at least, and none is to be taken")
+        for row in rows:
+            if not 0 <= row < len(self.cursors):
+                raise IndexError(f"row {row} is to be taken, and there are rows 0 to {len(self.cursors) - 1}")
+        taken = copy.copy(self)
+        taken.cursors = [copy.deepcopy(self.cursors[row]) for row in rows]
+        taken._queues = [self._queues[row].copy() for row in rows]
+        taken._state = _gather(self._state, jax.device_put(np.array(rows, np.int32)), self._row_axes())
+        return taken
+
+    def drop(self, rows: Sequence[int]) -> "Decoder":
+        """As `take`, of all rows but these, in their order."""
+        for row in rows:
+            if not 0 <= row < len(self.cursors):
+                raise IndexError(f"row {row} is to be dropped, and there are rows 0 to {len(self.cursors) - 1}")
+        return self.take([row for row in range(len(self.cursors)) if row not in rows])
+
+    def _row_axes(self) -> tuple[int, ...]:
+        """The axis of rows of each array of the state, which is the one that depends on their number."""
+        model = jax.tree.unflatten(self._structure, self._weights)
+
+        def shapes(rows: int) -> list[tuple[int, ...]]:
+            arguments = (rows, self._room, self.longest, self._chunk)
+            held = jax.eval_shape(lambda: jax.tree.leaves(decoder_of(model).empty(model, *arguments)))
+            return [leaf.shape for leaf in held]
+
+        pairs = zip(shapes(2), shapes(3), strict=True)
+        held = [next(i for i, (two, three) in enumerate(zip(*pair, strict=True)) if two != three) for pair in pairs]
+        return (*held, 0, 0)  # logits and seeds
+
+    def _check_units(self, closes: CompletedUnits) -> None:
         lengths = np.asarray(closes.end_BxC - closes.start_BxC)
         if lengths.size and lengths.max() > self.longest:
             row = int(lengths.max(axis=1).argmax())
@@ -147,13 +182,10 @@ def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
     return len(symbols) + (slots - 1) * sum(symbol in openers for symbol in symbols)
 
 
-def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: Closes | None, longest: int):
+def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes: CompletedUnits | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
     bound = model.interface.bind(state.seeds_B)
-    if isinstance(model, TokenLM):
-        held, hidden = token_decoder.extend(model, state.held, reads, bound)
-    else:
-        held, hidden = unit_decoder.extend(model, state.held, reads, closes, longest, bound)
+    held, hidden = decoder_of(model).extend(model, state.held, reads, closes, longest, bound)
     count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
     logits = bound.logits(last)[:, 0]
@@ -165,36 +197,32 @@ def _extend(structure: Any, weights: list, state: State, reads: Reads, closes: C
 extend = jax.jit(_extend, static_argnums=(0, 5), donate_argnums=(2,))
 
 
-def _check(model: TokenLM | ByteUnitLM, encoder: Encoder) -> None:
+@partial(jax.jit, static_argnums=2)
+def _gather(state: State, rows_B: Int[Array, "B"], axes: tuple[int, ...]) -> State:
+    leaves, structure = jax.tree.flatten(state)
+    taken = [jnp.take(leaf, rows_B, axis=axis) for leaf, axis in zip(leaves, axes, strict=True)]
+    return jax.tree.unflatten(structure, taken)
+
+
+def _check(model: Any, encoder: Encoder) -> None:
     V = model.interface.vocabulary_size
     if encoder.vocabulary.size > V:
         raise ValueError(f"the vocabulary has {encoder.vocabulary.size} symbols, the model only {V}")
-    if isinstance(model, TokenLM) != (encoder.boundary == "none"):
+    if encoder.kind not in model.kinds_of_text:
         raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
-    if isinstance(model, ByteUnitLM):
-        check_causal(model.c.stage, encoder.boundary)
+    decoder_of(model).check(model, encoder)
 
 
-def _longest_unit(model: TokenLM | ByteUnitLM, encoder: Encoder) -> int:
-    """Positions of the longest unit, the slots that open it included."""
-    if isinstance(model, TokenLM):
-        return 1
-    given = None
-    if not stage_decoder.routes(model.stage):
-        given = encoder.slots + encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
-    return stage_decoder.longest_unit(model.c.stage, given)
-
-
-def row_of(encoder: Encoder) -> Row:
-    """The row that does what an encoder's boundary rule says."""
+def cursor_of(encoder: Encoder) -> Cursor:
+    """The cursor that does what an encoder's boundary rule says."""
     splitter = getattr(encoder, "splitter", None)
     if encoder.boundary == "end_symbol":
-        return EndSymbolRow(encoder.end_of_unit, encoder.slots)  # type: ignore[arg-type, attr-defined]
+        return EndSymbolCursor(encoder.end_of_unit, encoder.slots)  # type: ignore[arg-type, attr-defined]
     if encoder.boundary == "lagged":
-        return LaggedRow(splitter)  # type: ignore[arg-type]
+        return LaggedCursor(splitter)  # type: ignore[arg-type]
     if encoder.boundary == "revealed":
-        return ClosingRow(Revealing(splitter))  # type: ignore[arg-type]
+        return ClosingCursor(Revealing(splitter))  # type: ignore[arg-type]
     if encoder.boundary == "fused":
         fused = encoder.alphabet.fused  # type: ignore[attr-defined]
-        return ClosingRow(lambda symbol: symbol >= fused)
-    return FlatRow()
+        return ClosingCursor(lambda symbol: symbol >= fused)
+    return FlatCursor()

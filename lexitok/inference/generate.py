@@ -1,14 +1,14 @@
 """`generate`: prompts in, texts out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from lexitok.data.encoders import Encoder
 from lexitok.inference.stream import stream
-from lexitok.models import ByteUnitLM, TokenLM
 
 
 def generate(
-    model: TokenLM | ByteUnitLM,
+    model: Any,
     encoder: Encoder,
     prompts: Sequence[bytes],
     *,

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.config import width
-from lexitok.inference.calls import IDLE, Closes, Reads, closes_at, read_positions
+from lexitok.inference.calls import IDLE, CompletedUnits, ReadCall, completed_at, read_positions
 from lexitok.models.routers import Boundaries
 from lexitok.models.stage import Stage, slot_positions
 from lexitok.models.unpools import UnitView
@@ -111,8 +111,8 @@ def extend(
     stage: Stage,
     state: StageState,
     x_BxTxE: Float[Array, "B T E"],
-    reads: Reads,
-    closes: Closes | None,
+    reads: ReadCall,
+    closes: CompletedUnits | None,
     longest: int,
 ) -> tuple[StageState, Float[Array, "B T E"]]:
     """Reads positions and closes units.
@@ -135,7 +135,7 @@ def extend(
     if closes is None:
         at = read_positions(reads.positions_BxT)
         router, boundaries = stage.finder.extend(router, encoded, jnp.maximum(reads.symbols_BxT, 0), at)
-        closes, seen = closes_at(
+        closes, seen = completed_at(
             boundaries.ends_BxS, boundaries.chance_BxS, reads.positions_BxT, state.closed_B, state.open_B
         )
         reads = dataclasses.replace(reads, seen_BxT=seen)
@@ -152,7 +152,7 @@ def extend(
     return StageState(encoder, decoder, backbone, router, held, guide_Bx1xD, closed_B, open_B, moved_B), hidden
 
 
-def _local(stack: ConfigDict, reads: Reads) -> Positions:
+def _local(stack: ConfigDict, reads: ReadCall) -> Positions:
     return read_positions(reads.positions_BxT, reads.units_BxT if stack.scope == "unit" else None)
 
 
@@ -162,7 +162,7 @@ def _keep(held_BxSxE: Array, positions_BxT: Array, new_BxTxE: Array) -> Array:
     return held_BxSxE.at[jnp.arange(B, dtype=jnp.int32)[:, None], slots].set(new_BxTxE, mode="drop")
 
 
-def _view(state: StageState, reads: Reads, boundaries: Boundaries | None) -> tuple[UnitView, Array]:
+def _view(state: StageState, reads: ReadCall, boundaries: Boundaries | None) -> tuple[UnitView, Array]:
     moves = (jnp.diff(reads.seen_BxT, axis=1, prepend=0) > 0) & (reads.positions_BxT >= 0)
     moved_BxT = jax.lax.cummax(jnp.where(moves, reads.positions_BxT, -1), axis=1)
     moved_BxT = jnp.maximum(moved_BxT, state.moved_B[:, None])
@@ -176,7 +176,7 @@ def _view(state: StageState, reads: Reads, boundaries: Boundaries | None) -> tup
 
 
 def _close_units(
-    stage: Stage, state: StageState, held_BxSxE: Array, closes: Closes, longest: int
+    stage: Stage, state: StageState, held_BxSxE: Array, closes: CompletedUnits, longest: int
 ) -> tuple[Float[Array, "B C D"], Any]:
     """What the closed units give to see, and the backbone's new cache; nothing is computed where none is closed."""
     B, C = closes.index_BxC.shape
@@ -200,14 +200,14 @@ def _run_backbone(stage: Stage, held: Any, vectors_BxUxD: Array, index_BxC: Arra
     at, backbone = slot_positions(read_positions(index_BxC), stage.c.slots), stage.backbone
     if isinstance(backbone, Stage):
         none = jnp.full_like(index_BxC, IDLE)
-        reads = Reads(none, index_BxC, none, none, jnp.zeros_like(index_BxC))
+        reads = ReadCall(none, index_BxC, none, none, jnp.zeros_like(index_BxC))
         held, out = extend(backbone, held, vectors_BxUxD, reads, None, longest_unit(backbone.c, None))
     else:
         out, held = backbone.extend(vectors_BxUxD, at, held)
     return out.reshape(B, C, -1), held
 
 
-def _pool(stage: Stage, held_BxSxE: Array, closes: Closes, longest: int) -> Float[Array, "B U D"]:
+def _pool(stage: Stage, held_BxSxE: Array, closes: CompletedUnits, longest: int) -> Float[Array, "B U D"]:
     """The vectors of units: each is cut out and pooled as a row of its own."""
     B, C = closes.index_BxC.shape
     reads_last = stage.pool.reads == "last"

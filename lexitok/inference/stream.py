@@ -1,6 +1,7 @@
 """`stream`: prompts in, texts out piece by piece, as they are written."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,10 @@ from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
 from lexitok.inference.stops import Text
-from lexitok.models import ByteUnitLM, TokenLM
 
 
 def stream(
-    model: TokenLM | ByteUnitLM,
+    model: Any,
     encoder: Encoder,
     prompts: Sequence[bytes],
     *,
@@ -77,7 +77,7 @@ class Outgoing:
         return data[start : self._given]
 
 
-def _read(model: TokenLM | ByteUnitLM, encoder: Encoder, prompt: bytes, source: str, units: str) -> list[int]:
+def _read(model: Any, encoder: Encoder, prompt: bytes, source: str, units: str) -> list[int]:
     match units:
         case "splitter":
             return prompt_symbols(encoder, prompt, source)
@@ -107,7 +107,7 @@ def _write(
     step = 0
     while not all(out.text.ended for out in texts):
         decoder.read(read)
-        kinds = np.array([kind_of(row, encoder) for row in decoder.rows], np.int32)
+        kinds = np.array([kind_of(cursor, encoder) for cursor in decoder.cursors], np.int32)
         steps, kinds = jax.device_put((np.full(len(read), step, np.int32), kinds))
         drawn = draw(decoder.logits_BxV, allowed[kinds], step_keys(keys_B, steps), sampling)
         symbols = jax.device_get(drawn).tolist()  # the only thing that comes back from the device
@@ -123,7 +123,7 @@ def _write(
 def _add(text: Text, symbol: int, encoder: Encoder, row: int, decoder: Decoder) -> None:
     if symbol == NOT_FINITE:
         raise FloatingPointError(
-            f"row {row}: the model's logits after {decoder.rows[row].length} symbols are not finite; are its "
+            f"row {row}: the model's logits after {decoder.cursors[row].length} symbols are not finite; are its "
             "parameters those of a run that diverged?"
         )
     if symbol == encoder.vocabulary.eot:

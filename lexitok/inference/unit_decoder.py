@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from lexitok.data.encoders import Encoder
 from lexitok.inference import stage_decoder
-from lexitok.inference.calls import Closes, Reads
+from lexitok.inference.calls import CompletedUnits, ReadCall
 from lexitok.inference.stage_decoder import StageState
 from lexitok.interfaces import Bound
 from lexitok.models.byte_unit_lm import ByteUnitLM
+from lexitok.models.causality import check_causal
 from lexitok.models.preceding_symbols import PrecedingSymbols
 
 
@@ -28,21 +30,40 @@ class UnitState:
     stage: StageState
 
 
-def empty(model: ByteUnitLM, rows: int, symbols: int, longest: int, chunk: int, closes: int) -> UnitState:
+def check(model: ByteUnitLM, encoder: Encoder) -> None:
+    """Raises ValueError where the stage does not go with the encoder's boundary rule."""
+    check_causal(model.c.stage, encoder.boundary)
+
+
+def longest_unit(model: ByteUnitLM, encoder: Encoder) -> int:
+    """Positions of the longest unit, the slots that open it included."""
+    given = None
+    if not routes(model):
+        given = encoder.slots + encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
+    return stage_decoder.longest_unit(model.c.stage, given)
+
+
+def routes(model: ByteUnitLM) -> bool:
+    """Whether the model finds its units itself."""
+    return stage_decoder.routes(model.stage)
+
+
+def empty(model: ByteUnitLM, rows: int, symbols: int, longest: int, chunk: int) -> UnitState:
     """The state of rows that have read nothing.
 
     Args:
       rows: `B`.
       symbols: what a row has room for.
       longest: positions of the longest unit.
-      chunk, closes: symbols that are read and units that are closed at once, at most.
+      chunk: symbols that are read at once, at most. Units that come by rule are closed a quarter as many at once.
     """
+    closes = chunk if routes(model) else max(1, chunk // 4)
     recent = jnp.full((rows, model.reach), -1, jnp.int32)
     return UnitState(recent, stage_decoder.empty(model.stage, rows, symbols, chunk, closes, longest))
 
 
 def extend(
-    model: ByteUnitLM, state: UnitState, reads: Reads, closes: Closes | None, longest: int, bound: Bound
+    model: ByteUnitLM, state: UnitState, reads: ReadCall, closes: CompletedUnits | None, longest: int, bound: Bound
 ) -> tuple[UnitState, Float[Array, "B T E"]]:
     """Reads symbols and closes units, see `stage_decoder.extend`; what is returned goes to the read-out."""
     preceding = PrecedingSymbols.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)

@@ -1,6 +1,12 @@
-"""The models, by name. A new model is one file and a line here."""
+"""The models, by name. A new model is one file and a line here, and one of each in `inference.model_decoders`.
+
+A model's class says which kinds of text it reads (`kinds_of_text`), what it wants to know of the vocabulary (`needs`:
+`tokens`, `unit_tokens`), and what has to hold of the other settings (`check(config)`).
+"""
+
+from typing import Any
 
 from lexitok.models.byte_unit_lm import ByteUnitLM
 from lexitok.models.token_lm import TokenLM
 
-MODELS = {"token_lm": TokenLM, "byte_unit_lm": ByteUnitLM}
+MODELS: dict[str, Any] = {"token_lm": TokenLM, "byte_unit_lm": ByteUnitLM}

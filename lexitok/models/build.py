@@ -9,8 +9,7 @@ from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.data.encoders import Encoder, unit_tokens
-from lexitok.models import MODELS, ByteUnitLM
-from lexitok.models.causality import check_causal
+from lexitok.models import MODELS
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -44,11 +43,15 @@ def model_maker(
     c = FrozenConfigDict(config.model)
     if c.kind not in MODELS:
         raise ValueError(f"unknown model.kind '{c.kind}'; there are {', '.join(MODELS)}")
-    _check_text(config)
+    model = MODELS[c.kind]
+    if config.text.kind not in model.kinds_of_text:
+        wanted = " or ".join(model.kinds_of_text)
+        raise ValueError(f"model.kind '{c.kind}' needs text.kind {wanted}, not '{config.text.kind}'")
+    model.check(config)
     dtype = compute_dtype(c.compute_dtype)
-    if c.kind == "byte_unit_lm":
-        return lambda rngs: ByteUnitLM(c, V, tokens=tokens, unit_tokens=unit_tokens, dtype=dtype, rngs=rngs)
-    return lambda rngs: MODELS[c.kind](c, V, tokens=tokens, dtype=dtype, rngs=rngs)
+    there_are = {"tokens": tokens, "unit_tokens": unit_tokens}
+    needed = {name: there_are[name] for name in model.needs}
+    return lambda rngs: model(c, V, **needed, dtype=dtype, rngs=rngs)
 
 
 def model_for(config: ConfigDict, encoder: Encoder) -> Callable[[nnx.Rngs], Any]:
@@ -64,26 +67,3 @@ def evaluated(model: Any) -> Any:
     out = jax.tree.map(lambda leaf: leaf, model)
     out.interface = model.interface.evaluated()
     return out
-
-
-def _check_text(config: ConfigDict) -> None:
-    text, model = config.text, config.model
-    wanted = {"token_lm": ("subword", "bytes"), "byte_unit_lm": ("byte_units",)}[model.kind]
-    if text.kind not in wanted:
-        raise ValueError(f"model.kind '{model.kind}' needs text.kind {' or '.join(wanted)}, not '{text.kind}'")
-    if model.kind != "byte_unit_lm":
-        return
-    stage = model.stage
-    check_causal(stage, "model" if text.splitter == "model" else text.boundary)
-    if stage.slots != text.slots:
-        raise ValueError(f"model.stage.slots is {stage.slots} and text.slots is {text.slots}: they have to be equal")
-    longest = text.max_unit_bytes + text.slots  # the symbols that open the unit are part of it
-    for name in ("encoder", "decoder"):
-        stack = stage[name]
-        if stack.scope == "unit" and stack.window < longest:
-            raise ValueError(
-                f"model.stage.{name}.window is {stack.window}, but units are up to {longest} symbols long; raise it or "
-                "lower text.max_unit_bytes"
-            )
-    if text.slots > 1 and config.data.symbols <= longest:
-        raise ValueError(f"data.symbols is {config.data.symbols}, but units are up to {longest} symbols long; raise it")

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Units
 from lexitok.interfaces import Bound, make_interface
+from lexitok.models.causality import check_stage
 from lexitok.models.embeddings import make_additions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.models.preceding_symbols import PrecedingSymbols
@@ -29,6 +30,14 @@ class ByteUnitLM(nnx.Module):
     `tokens` are the bytes of the symbols, for interfaces that look at them; `unit_tokens` those of the tokenizer whose
     tokens are the units, for embeddings that know them.
     """
+
+    kinds_of_text = ("byte_units",)
+    needs = ("tokens", "unit_tokens")
+
+    @staticmethod
+    def check(config: ConfigDict) -> None:
+        """Raises ValueError where a whole tree of settings has parts that do not go together."""
+        check_stage(config)
 
     def __init__(
         self,

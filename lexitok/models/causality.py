@@ -31,3 +31,23 @@ def check_causal(c: ConfigDict, boundary: str) -> None:
         )
     if c.router.kind == "distilled" and boundary != "fused":
         raise ValueError(f"router 'distilled' learns from text.boundary 'fused', not '{boundary}'")
+
+
+def check_stage(config: ConfigDict) -> None:
+    """Raises ValueError where the stage of a byte-unit model and the text or the data of a whole tree do not go
+    together."""
+    text = config.text
+    stage = config.model.stage
+    check_causal(stage, "model" if text.splitter == "model" else text.boundary)
+    if stage.slots != text.slots:
+        raise ValueError(f"model.stage.slots is {stage.slots} and text.slots is {text.slots}: they have to be equal")
+    longest = text.max_unit_bytes + text.slots  # the symbols that open the unit are part of it
+    for name in ("encoder", "decoder"):
+        stack = stage[name]
+        if stack.scope == "unit" and stack.window < longest:
+            raise ValueError(
+                f"model.stage.{name}.window is {stack.window}, but units are up to {longest} symbols long; raise it or "
+                "lower text.max_unit_bytes"
+            )
+    if text.slots > 1 and config.data.symbols <= longest:
+        raise ValueError(f"data.symbols is {config.data.symbols}, but units are up to {longest} symbols long; raise it")

@@ -22,6 +22,13 @@ class TokenLM(nnx.Module):
     `tokens` are the bytes of the symbols, for interfaces that look at them.
     """
 
+    kinds_of_text = ("subword", "bytes")
+    needs = ("tokens",)
+
+    @staticmethod
+    def check(config: ConfigDict) -> None:
+        """There is nothing to check in a whole tree of settings but the kind of text."""
+
     def __init__(self, c: ConfigDict, V: int, *, tokens: Sequence[bytes] = (), dtype: DTypeLike, rngs: nnx.Rngs):
         self.dtype = dtype
         self.interface = make_interface(c.interface, V, c.backbone.D, rngs, tokens)

@@ -30,7 +30,10 @@ class Segmentation:
 
 @runtime_checkable
 class SplitterStream(Protocol):
-    """A splitter that reads one byte at a time."""
+    """A splitter that reads one byte at a time.
+
+    `copy.deepcopy` makes one that goes on by itself: all that changes is in attributes, none of it in closures.
+    """
 
     def push(self, byte: int) -> tuple[int, ...]:
         """Reads a byte; returns the ends (offsets, exclusive) of the units that are now known to be complete."""

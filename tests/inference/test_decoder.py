@@ -152,13 +152,96 @@ def test_shapes_are_few(make_small, few):
     assert decoder_file.extend._cache_size() - before <= (4 if getattr(encoder, "slots", 1) > 1 else 3)
 
 
+def go_on(decoder, rows):
+    """What every row says after each of some further symbols."""
+    found = []
+    for i in range(max(map(len, rows))):
+        decoder.read([row[i : i + 1] for row in rows])
+        found.append(np.asarray(decoder.logits_BxV))
+    return found
+
+
+def read_afresh(model, encoder, rows, seeds):
+    decoder = Decoder(model, encoder, len(rows), S, chunk=CHUNK, seeds=seeds)
+    decoder.read(rows)
+    return np.asarray(decoder.logits_BxV)
+
+
+def test_rows_that_are_taken_go_on_by_themselves(make_small, kind, monkeypatch):
+    """Search, speculation and weighted branches copy rows: a copy has to be what a row is that reads all afresh, in
+    any order and number, and the decoder that it was taken from must not notice."""
+    monkeypatch.setattr(decoder_file, "next_call", one_shape)
+    model, encoder = make_small(kind)
+    texts = [symbols_of(encoder, text) for text in TEXTS]
+    seeds = row_seeds(4, 3)
+    heads = [row[: 2 * len(row) // 3] for row in texts]
+    rests = [row[2 * len(row) // 3 :][:9] for row in texts]
+    decoder = Decoder(model, encoder, 4, S, chunk=CHUNK, seeds=seeds)
+    decoder.read(heads)
+    order = [2, 0, 2, 3]
+    taken = decoder.take(order)
+    np.testing.assert_array_equal(np.asarray(taken.logits_BxV), np.asarray(decoder.logits_BxV)[order])
+    other = [rests[2], rests[0], rests[2][3:], rests[3][:2]]  # the two copies of row 2 part
+    taken.read(other)
+    decoder.read(rests)
+    expected = read_afresh(model, encoder, [heads[i] + new for i, new in zip(order, other, strict=True)], seeds[order])
+    assert np.abs(expected[0] - expected[2]).max() > 0.1  # so that one row could not stand for both
+    assert_close(np.asarray(taken.logits_BxV), expected)
+    expected = read_afresh(model, encoder, [a + b for a, b in zip(heads, rests, strict=True)], seeds)
+    assert_close(np.asarray(decoder.logits_BxV), expected)
+
+
+def assert_close(found, expected):
+    """Units are closed in other calls, so sums are in another order: within what rounding does to these models."""
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    assert np.median(np.abs(found - expected)) < 5e-4
+
+
+def test_dropped_rows_change_nothing_for_the_others(make_small, few):
+    """A row that has ended is dropped so that it costs nothing; what remains must go on as if it were there."""
+    model, encoder = make_small(few)
+    texts = [symbols_of(encoder, TEXTS[i]) for i in (0, 2, 3)]
+    decoder = Decoder(model, encoder, 3, S, chunk=CHUNK)
+    decoder.read([row[:11] for row in texts])
+    fewer = decoder.drop([1])
+    assert len(fewer.cursors) == 2 and [c.length for c in fewer.cursors] == [decoder.cursors[i].length for i in (0, 2)]
+    all_rows = go_on(decoder, [row[11:15] for row in texts])
+    for ours, right in zip(go_on(fewer, [texts[0][11:15], texts[2][11:15]]), all_rows, strict=True):
+        assert_close(ours, right[[0, 2]])
+
+
+def test_rows_are_taken_between_calls(make_small):
+    """What is still to be read belongs to a row too."""
+    model, encoder = make_small("hat_v2")
+    symbols = symbols_of(encoder, TEXTS[0])
+    decoder = Decoder(model, encoder, 1, S, chunk=CHUNK)
+    calls = decoder.calls([symbols])
+    next(calls)
+    taken = decoder.take([0, 0])
+    taken.read([[], []])
+    for _ in calls:
+        pass
+    assert_close(np.asarray(taken.logits_BxV), np.asarray(decoder.logits_BxV)[[0, 0]])
+
+
+def test_rows_that_are_not_there(make_small):
+    """A wrong row must be named: an index that wraps or is clipped would be another row's text."""
+    decoder = Decoder(*make_small("bytes"), 2, 10)
+    with pytest.raises(IndexError, match="row 2 is to be taken, and there are rows 0 to 1"):
+        decoder.take([0, 2])
+    with pytest.raises(IndexError, match="row -1 is to be dropped"):
+        decoder.drop([-1])
+    with pytest.raises(ValueError, match="one row at least"):
+        decoder.drop([0, 1])
+
+
 def test_no_room(make_small):
     """A row that outgrows its caches must be refused before any of it is read, with the numbers."""
     model, encoder = make_small("bytes")
     decoder = Decoder(model, encoder, 4, 100, chunk=CHUNK)
     with pytest.raises(ContextError, match="row 1 .* 129 more, but there is room for 128"):
         decoder.read([[0], [0] * 129, [], []])
-    assert decoder.rows[0].length == 0
+    assert decoder.cursors[0].length == 0
     model, encoder = make_small("learn_your_tokens")
     decoder = Decoder(model, encoder, 4, 100, chunk=CHUNK)
     with pytest.raises(ContextError, match="row 2 .* 132 more"):  # 33 slots of 4 symbols

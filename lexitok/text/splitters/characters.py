@@ -89,7 +89,6 @@ class CharacterStream:
     """`characters`, a byte at a time."""
 
     def __init__(self) -> None:
-        self._class_of = word_properties().class_of
         self._other = word_properties().other
         self._held = bytearray()  # the start of a sequence that is not complete
         self._length = 0
@@ -97,12 +96,13 @@ class CharacterStream:
     def push(self, byte: int) -> list[tuple[int, int]]:
         """Reads a byte; returns (class, length in bytes) of the characters that are now known."""
         known: list[tuple[int, int]] = []
+        class_of = word_properties().class_of  # no attribute: it is large, and streams are copied
         if self._held:
             if self._continues(byte):
                 self._held.append(byte)
                 if len(self._held) < self._length:
                     return known
-                known.append((int(self._class_of[ord(self._held.decode())]), self._length))
+                known.append((int(class_of[ord(self._held.decode())]), self._length))
                 self._held.clear()
                 return known
             known += [(self._other, 1)] * len(self._held)
@@ -111,7 +111,7 @@ class CharacterStream:
             self._held.append(byte)
             self._length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
         else:
-            known.append((int(self._class_of[byte]) if byte < 0x80 else self._other, 1))
+            known.append((int(class_of[byte]) if byte < 0x80 else self._other, 1))
         return known
 
     def _continues(self, byte: int) -> bool:

@@ -217,20 +217,21 @@ def byte_splitter(rule: ByteRule, digits: str, limit: int) -> EndSplitter | Star
         return np.append(True, rule.ends(data)[:-1])
 
     def stream() -> StartStream:
-        return StartStream(lambda byte: [(byte, 1)], _step_after(rule.machine()), digits, roles, limit)
+        return StartStream(lambda byte: [(byte, 1)], _StartMachine(rule.machine()).step, digits, roles, limit)
 
     return StartSplitter(
         rule.name, lambda data: Atoms(np.frombuffer(data, np.uint8)), starts, stream, digits, roles, limit
     )
 
 
-def _step_after(machine: Machine) -> Callable[[int], bool]:
+class _StartMachine:
     """Turns "a unit ends with this byte" into "a unit starts before this byte"."""
-    ended = True
 
-    def step(byte: int) -> bool:
-        nonlocal ended
-        start, ended = ended, machine.step(byte)
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._ended = True
+
+    def step(self, byte: int) -> bool:
+        """Reads a byte; returns whether a unit starts before it."""
+        start, self._ended = self._ended, self._machine.step(byte)
         return start
-
-    return step
