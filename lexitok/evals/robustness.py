@@ -20,6 +20,7 @@ from lexitok.evals.evaluate import LONGEST_WORD, EvaluationError
 from lexitok.evals.perturbations import PERTURBATIONS, Perturbed, perturb
 from lexitok.evals.scoring import score_documents
 from lexitok.evals.tally import Scored, nats_by_byte, words_right
+from lexitok.ops.read_out import CHUNK
 from lexitok.text.bits import bits_per_byte
 from lexitok.text.segmentation import Segmentation, Splitter
 from lexitok.text.splitters import make_splitter
@@ -50,14 +51,15 @@ def probe(
     units: int,
     overlap: float,
     words: str | Splitter = "whitespace",
+    chunk: int = CHUNK,
     fraction: float = 0.1,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Evaluates a model on documents, clean and under each of `PERTURBATIONS`.
 
     Args:
-      model, encoder, documents, rows, symbols, units, overlap, words: as of `lexitok.evals.evaluate`; the batches have
-        one shape, so nothing is compiled anew.
+      model, encoder, documents, rows, symbols, units, overlap, words, chunk: as of `lexitok.evals.evaluate`; batches
+        have one shape, so nothing is compiled anew.
       fraction, seed: of the noise.
 
     Returns:
@@ -87,7 +89,7 @@ def probe(
 
     def read(texts: Sequence[bytes], segmentation: Callable[[int], Segmentation]) -> Iterator[Reading]:
         batches = eval_batches(texts, encoder, rows=rows, symbols=symbols, units=units, overlap=overlap)
-        for i, scored in score_documents(model, batches, encoder.vocabulary.eot):
+        for i, scored in score_documents(model, batches, encoder.vocabulary.eot, chunk=chunk):
             yield _reading(scored, encoder.vocabulary.eot, segmentation(i))
 
     clean = list(read(documents, segmentations.__getitem__))

@@ -43,7 +43,7 @@ class ModelDecoder(Protocol):
         longest: int,
         bound: Bound,
     ) -> tuple[Any, Float[Array, "B T D"]]:
-        """Reads symbols; returns the new state, and what the read-out takes, at each position. `bound`: its interface."""
+        """Reads symbols; returns the new state, and what the read-out takes, at each position."""
         ...
 
 

@@ -41,9 +41,9 @@ class Broken(nnx.Module):
     def __init__(self, value):
         self.value = value
 
-    def scores_and_extras(self, batch, chunk=512):
+    def read_out(self, batch, query=None):
         nll = jnp.ones(batch.tokens.targets_BxS.shape, jnp.float32).at[0, 7].set(self.value)
-        return Scores(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 2), NOTHING_ELSE
+        return Reductions(nll_BxS=nll, log_z_BxS=nll, is_top_BxS=nll > 2), NOTHING_ELSE
 
 
 class Positions(nnx.Module):
