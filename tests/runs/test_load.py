@@ -36,7 +36,7 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20, brok
     if ema:
         state.ema.interface.table.set_value(state.ema.interface.table[...] + 1)
     if broken is not None:
-        scale = state.model.backbone.norm.scale
+        scale = state.trained.backbone.norm.scale
         scale.set_value(scale[...].at[3].set(broken))
     with Checkpoints(path, RunRecord(config, vocabulary)) as checkpoints:
         checkpoints.save(7, state)
