@@ -100,7 +100,7 @@ def _uncached(model: Any, encoder: Encoder, symbols: Sequence[list[int]], count:
     document = encoder.encode(encoder.decode(symbols[0]))
     width = len(document)
     piece = make_piece(document, 0, width)
-    units = None if encoder.boundary == "none" else piece.units or width
+    units = (piece.units or width) if encoder.rule.has_units else None
     batch = pack_rows([[piece]] * len(symbols), symbols=width, units=units, pad=encoder.vocabulary.pad)
     batch = jax.tree.map(jnp.asarray, batch)
     jax.block_until_ready(_last_logits(model, batch))

@@ -46,7 +46,7 @@ def _text() -> ConfigDict:
     c.stride = 8  # bytes a unit, for splitter `stride`
     c.digits = "free"  # `free`, `single`, `left3`, `right3`
     # `lagged` (HAT v2), `end_symbol` (HAT v1, Learn Your Tokens), `revealed` (SpaceByte, BLT, AU-Net, H-Net), `fused`
-    # (Bolmo); see lexitok/data/layout.py
+    # (Bolmo); see lexitok/text/boundaries
     c.boundary = "lagged"
     c.slots = 1  # positions that open a unit, for boundary `end_symbol`
     c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})

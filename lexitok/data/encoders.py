@@ -1,4 +1,4 @@
-"""Raw documents → streams of symbols (`data.layout.SymbolStream`), in three kinds that a config chooses from."""
+"""Raw documents → streams of symbols (`SymbolStream`), in three kinds that a config chooses from."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -6,9 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lexitok.data import unit_streams
-from lexitok.data.layout import SymbolStream
 from lexitok.text.alphabet import ALPHABETS, ByteAlphabet, doubled
+from lexitok.text.boundaries import RULES, BoundaryRule, FoundByModel, NoBoundaries, Revealed, SymbolStream
 from lexitok.text.segmentation import Splitter
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.splitters import make_splitter
@@ -25,20 +24,19 @@ class Encoder(Protocol):
 
     Attributes:
       kind: one of `KINDS`.
-      boundary: the rule by which the model's units are seen; `none` where every symbol is a unit.
+      rule: by which the model's units are seen; `boundary` is its name.
       vocabulary: what each symbol stands for; its `size` is the width of the softmax, and `bos`, `eot` and `pad` are
         in it.
-      end_of_unit: the symbol that closes a unit, or None where the boundary rule has none.
     """
 
     @property
     def kind(self) -> str: ...
     @property
+    def rule(self) -> BoundaryRule: ...
+    @property
     def boundary(self) -> str: ...
     @property
     def vocabulary(self) -> Vocabulary: ...
-    @property
-    def end_of_unit(self) -> int | None: ...
 
     def encode(self, data: bytes, source: str = "text") -> SymbolStream:
         """The document's stream, `eot` at its end. `source` is what errors call it."""
@@ -74,8 +72,8 @@ class SubwordEncoder(_Coder):
 
     tokenizer: Tokenizer
     kind = "subword"
-    boundary = "none"
-    end_of_unit = None
+    boundary = NoBoundaries.name
+    rule = NoBoundaries()
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -93,8 +91,8 @@ class ByteEncoder(_Coder):
     alphabet: ByteAlphabet
     vocabulary: Vocabulary
     kind = "bytes"
-    boundary = "none"
-    end_of_unit = None
+    boundary = NoBoundaries.name
+    rule = NoBoundaries()
 
     def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         symbols = self.alphabet.encode(data, source)
@@ -107,7 +105,7 @@ class ByteUnitEncoder(_Coder):
 
     Attributes:
       splitter: of bytes; None: the model finds the units (boundary rule `model`).
-      boundary: one of `unit_streams.STREAMS`, or `model`.
+      boundary: name of the rule.
       slots: positions that open a unit, under `end_symbol`.
     """
 
@@ -119,16 +117,12 @@ class ByteUnitEncoder(_Coder):
     kind = "byte_units"
 
     @property
-    def end_of_unit(self) -> int | None:
-        return self.alphabet.end_of_unit if self.boundary == "end_symbol" else None
+    def rule(self) -> BoundaryRule:
+        return RULES[self.boundary](self.alphabet, self.splitter, self.slots)
 
     def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         symbols = self.alphabet.encode(data, source)
-        if self.splitter is None:
-            return unit_streams.model(symbols, None, self.alphabet, self.slots, 0), False
-        stream = unit_streams.STREAMS[self.boundary]
-        longest = self.splitter.max_unit_bytes
-        return stream(symbols, self.splitter.split(data), self.alphabet, self.slots, longest), False
+        return self.rule.stream(symbols, None if self.splitter is None else self.splitter.split(data)), False
 
 
 def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> SymbolStream:
@@ -160,14 +154,15 @@ def make_encoder(text: Any, tokenizer: Tokenizer | None = None) -> Encoder:
     alphabet = ALPHABETS[_one_of("text.alphabet", text.alphabet, ALPHABETS)]
     if text.kind == "bytes":
         return ByteEncoder(alphabet, byte_vocabulary(alphabet))
-    boundary = _one_of("text.boundary", text.boundary, unit_streams.STREAMS)
-    if boundary == "fused":
+    boundary = _one_of("text.boundary", text.boundary, [name for name, rule in RULES.items() if rule.counted])
+    rule = RULES[boundary]
+    if rule.marks == "byte":
         alphabet = doubled(alphabet)
-    if text.slots < 1 or (text.slots > 1 and boundary != "end_symbol"):
+    if text.slots < 1 or (text.slots > 1 and not rule.opens_units):
         raise ValueError(f"text.slots is {text.slots}; it is 1 at least, and 1 but for text.boundary 'end_symbol'")
     splitter = _splitter(text, tokenizer)
     if splitter is None:
-        boundary = "model"
+        boundary = FoundByModel.name
     return ByteUnitEncoder(alphabet, byte_vocabulary(alphabet), splitter, boundary, text.slots)
 
 
@@ -184,11 +179,11 @@ def unit_tokens(encoder: Encoder) -> tuple[bytes, ...]:
 
 def _splitter(text: Any, tokenizer: Tokenizer | None) -> Splitter | None:
     if text.splitter == "model":
-        if text.boundary != "revealed":
+        if text.boundary != Revealed.name:
             raise ValueError(f"text.splitter 'model' needs text.boundary 'revealed', not '{text.boundary}'")
         return None
     if text.splitter == "tokens":
-        if text.boundary not in ("fused", "end_symbol"):
+        if RULES[text.boundary].marks == "nothing":
             raise ValueError(
                 f"text.splitter 'tokens' looks ahead: it needs text.boundary 'fused' or 'end_symbol', which say where "
                 f"units end, not '{text.boundary}'"

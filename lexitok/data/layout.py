@@ -5,18 +5,8 @@ rule has them, and `eot` at the end. A *piece* is a range of that stream that fi
 followed by the range but for its last symbol, so every symbol of the document is the target of exactly one position,
 the first one of every piece included: nothing is dropped.
 
-Boundary rules say which unit a position is pooled into (`unit_of`) and the newest unit whose backbone output it may
-see (`guide_of`, -1: none):
-
-- `none`: every symbol is a unit (`TokenLM`).
-- `lagged` (HAT v2): `bos` is a unit of its own; a position sees the unit before its own, as far as the splitter knew
-  it to be complete by then.
-- `end_symbol` (HAT v1): a unit is opened by `bos` or by the symbol that closed the unit before, which serves as its
-  slot; a position sees the unit before its own. A unit may have further slots, which are read and not predicted.
-- `revealed` (SpaceByte, BLT, AU-Net, H-Net): a unit ends with the byte that reveals that it does, and that byte sees
-  it. `bos` is a unit of its own.
-- `fused` (Bolmo): as `revealed`; each symbol says of its byte whether a unit ends behind it.
-- `model`: as `revealed`, but it is the model that says where units end.
+Boundary rules (`lexitok.text.boundaries`) say which unit a position is pooled into (`unit_of`) and the newest unit
+whose backbone output it may see (`guide_of`, -1: none).
 """
 
 import dataclasses
@@ -24,34 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BOUNDARIES = ("none", "lagged", "end_symbol", "revealed", "fused", "model")
-UNCOUNTED = ("none", "model")  # there is no budget of units
-
-
-@dataclasses.dataclass(frozen=True)
-class SymbolStream:
-    """A document's stream of targets, `n` symbols long.
-
-    Attributes:
-      symbols: int32 `[n]`.
-      nbytes: int32 `[n]`, raw bytes that each symbol stands for; their sum is the length of the raw document.
-      unit_ends: bool `[n]`, the symbol is the last of its unit.
-      closed: int32 `[n]`, units of the document known to be complete once the symbol has been read.
-      predicted: bool `[n]`; the others are only read: they follow from the symbols before them.
-      boundary: one of `BOUNDARIES`.
-      bos: the symbol that opens every piece.
-    """
-
-    symbols: np.ndarray
-    nbytes: np.ndarray
-    unit_ends: np.ndarray
-    closed: np.ndarray
-    predicted: np.ndarray
-    boundary: str
-    bos: int
-
-    def __len__(self) -> int:
-        return len(self.symbols)
+from lexitok.text.boundaries import RULES, SymbolStream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +52,7 @@ def make_piece(document: SymbolStream, start: int, stop: int, scored_from: int |
         nbytes=document.nbytes[start:stop].astype(np.int32),
         unit_of=unit_of,
         guide_of=guide_of,
-        units=0 if document.boundary == "model" else int(unit_of[-1]) + 1,
+        units=0 if RULES[document.boundary].by_model else int(unit_of[-1]) + 1,
     )
 
 
@@ -116,36 +79,9 @@ def unit_indices(document: SymbolStream, starts: np.ndarray, lengths: np.ndarray
     ends_here = np.append(False, document.unit_ends[first : last - 1]) & ~begins
     before = through - ends_here
     known = np.append(0, document.closed[first : last - 1]) - closed_before
-    unit_of, guide_of = RULES[document.boundary](before, through, np.where(begins, 0, np.maximum(known, 0)), begins)
+    rule = RULES[document.boundary]
+    unit_of, guide_of = rule.indices(before, through, np.where(begins, 0, np.maximum(known, 0)), begins)
     return unit_of.astype(np.int32), guide_of.astype(np.int32)
-
-
-def _each(before, through, known, begins):
-    at = np.arange(len(before)) - np.maximum.accumulate(np.where(begins, np.arange(len(before)), 0))
-    return at, at
-
-
-def _lagged(before, through, known, begins):
-    unit_of = np.where(begins, 0, before + 1)  # `bos` is unit 0
-    return unit_of, np.minimum(unit_of, np.where(begins, 0, known + 1)) - 1
-
-
-def _end_symbol(before, through, known, begins):
-    return through, through - 1
-
-
-def _revealed(before, through, known, begins):
-    return np.where(begins, 0, before + 1), through  # counted with `bos`, `through` is the newest complete unit
-
-
-RULES = {
-    "none": _each,
-    "lagged": _lagged,
-    "end_symbol": _end_symbol,
-    "revealed": _revealed,
-    "fused": _revealed,
-    "model": _each,  # not used: the model makes its own
-}
 
 
 def split_document(document: SymbolStream, symbols: int, units: int) -> Iterator[Piece]:
@@ -172,18 +108,20 @@ def longest_stop(document: SymbolStream, start: int, symbols: int, units: int) -
     if symbols < 1 or units < 2:
         raise ValueError(f"budgets of {symbols} symbols and {units} units are too small: 1 and 2 are the least")
     stop = min(len(document), start + symbols)
-    if document.boundary == "model":
+    rule = RULES[document.boundary]
+    if rule.by_model:
         return stop
     if stop == len(document) and _units_in(document, start, stop) <= units:
         return stop
-    if document.boundary == "none":
+    if not rule.counted:
         return min(stop, start + units)
     ends = start + 1 + np.flatnonzero(document.unit_ends[start:stop])
-    ends = ends[: units - (document.boundary != "end_symbol")]  # elsewhere, `bos` is a unit of its own
+    ends = ends[: units - rule.bos_is_unit]
     return int(ends[-1]) if len(ends) else stop
 
 
 def _units_in(document: SymbolStream, start: int, stop: int) -> int:
-    if document.boundary == "none":
+    rule = RULES[document.boundary]
+    if not rule.counted:
         return stop - start
-    return 1 + int(document.unit_ends[start : stop - 1].sum()) + (document.boundary != "end_symbol")
+    return 1 + int(document.unit_ends[start : stop - 1].sum()) + rule.bos_is_unit

@@ -120,7 +120,7 @@ def batch_iterator(
         a batch are padding.
       workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
     """
-    unit_budget = None if encoder.boundary == "none" else units
+    unit_budget = units if encoder.rule.has_units else None
     documents = _documents(corpus, seed, shard, epochs).to_iter_dataset(_READ_AHEAD)
     packing = Packing(rows=rows, symbols=symbols, units=unit_budget, bins=packing_bins, seed=seed)
     batches = PackIterDataset(documents, encoder, packing)

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from lexitok.data.layout import SymbolStream, piece_ranges, unit_indices
+from lexitok.data.layout import piece_ranges, unit_indices
+from lexitok.text.boundaries import RULES, SymbolStream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def cut(document: SymbolStream, symbols: int, units: int | None) -> Stretches:
     read[starts] = document.bos
     unit_of = guide_of = None
     counts = np.zeros(len(starts), np.int64)
-    if units is not None and document.boundary != "model":
+    if units is not None and RULES[document.boundary].counted:
         unit_of, guide_of = unit_indices(document, starts, lengths)
         counts = unit_of[stops - 1].astype(np.int64) + 1
     weights = document.predicted.astype(np.float32)
@@ -51,7 +52,8 @@ def cut(document: SymbolStream, symbols: int, units: int | None) -> Stretches:
 
 
 def _ranges(document: SymbolStream, symbols: int, units: int | None) -> tuple[np.ndarray, np.ndarray]:
-    if symbols > 0 and (document.boundary == "model" or (units is None and document.boundary == "none")):
+    rule = RULES[document.boundary]
+    if symbols > 0 and (rule.by_model or (units is None and not rule.has_units)):
         starts = np.arange(0, len(document), symbols)
         return starts, np.minimum(starts + symbols, len(document))
     ranges = np.array(list(piece_ranges(document, symbols, max(2, symbols + 1) if units is None else units)), np.int64)

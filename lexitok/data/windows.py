@@ -7,7 +7,8 @@ import numpy as np
 
 from lexitok.data.batch import Batch, pack_rows
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import UNCOUNTED, Piece, SymbolStream, longest_stop, make_piece
+from lexitok.data.layout import Piece, longest_stop, make_piece
+from lexitok.text.boundaries import SymbolStream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +74,12 @@ def eval_batches(
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
       ValueError: as `window_ranges`.
     """
-    unit_budget = None if encoder.boundary == "none" else units
+    unit_budget = units if encoder.rule.has_units else None
     filling = _Rows(rows, symbols, unit_budget, encoder.vocabulary.pad)
     for number, data in enumerate(documents):
         document = encoder.encode(data, f"document {number}")
         before = np.cumsum(document.nbytes, dtype=np.int64) - document.nbytes
-        budget = symbols + 1 if document.boundary in UNCOUNTED else units
+        budget = units if encoder.rule.counted else symbols + 1
         for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
             piece = make_piece(document, start, stop, scored)
             span = Span(number, 0, scored - start, scored, int(before[scored]), stop - scored)

@@ -136,6 +136,6 @@ def evaluate(
         scores.append(tally(scored, data, splitter.split(data), decoded=decoded, eot=eot))
     seconds = time.perf_counter() - began
     counts = {name: float(value) for name, value in counted.items()}
-    if encoder.boundary == "none":  # every symbol is a unit
+    if not encoder.rule.has_units:  # every symbol is one
         counts["units"] = counts["symbols_read"]
     return Evaluation(tuple(scores), splitter.name, seconds, compressed_bpb(documents), counts)

@@ -171,7 +171,7 @@ def _scores(
     seed: int,
 ) -> TaskScores:
     """Scores of prompts whose last `answer` symbols are the answer, in batches of one shape."""
-    if encoder.boundary != "none":
+    if encoder.rule.has_units:
         raise ProbeError(f"prompts are of symbols; this model has units of them (text.kind '{encoder.kind}')")
     S, score = max(prompts.shape[1] for prompts in made), scorer()
     parts = []

@@ -48,7 +48,7 @@ def stretches(encoder: Encoder, documents: Sequence[bytes], symbols: int, *, eac
     Raises:
       ProbeError: the model has units of several symbols, or no document is long enough.
     """
-    if encoder.boundary != "none":
+    if encoder.rule.has_units:
         raise ProbeError(
             f"probes by position are of models whose every symbol is a unit (text.kind 'bytes' or 'subword'); this "
             f"one has text.kind '{encoder.kind}'"

@@ -19,19 +19,9 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference.calls import CompletedUnits, ReadCall
-from lexitok.inference.cursors import (
-    Call,
-    Close,
-    ClosingCursor,
-    Cursor,
-    EndSymbolCursor,
-    FlatCursor,
-    LaggedCursor,
-    Read,
-    Revealing,
-    next_call,
-)
 from lexitok.inference.model_decoders import decoder_of
+from lexitok.inference.queues import Call, next_call
+from lexitok.text.boundaries import Close, Cursor, Read
 
 ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
 
@@ -80,11 +70,11 @@ class Decoder:
         _check(model, encoder)
         own = decoder_of(model)
         self.longest = own.longest_unit(model, encoder)
-        self.cursors: list[Cursor] = [cursor_of(encoder) for _ in range(rows)]
+        self.cursors: list[Cursor] = [encoder.rule.cursor() for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM
         self._chunk = chunk
         self._routed = own.routes(model)
-        self._slots = getattr(encoder, "slots", 1)
+        self._slots = encoder.rule.slots
         self._encoder = encoder
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
@@ -174,12 +164,8 @@ class Decoder:
 
 
 def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
-    """Positions at which symbols are read: one each, and for a symbol before a unit as many as units have slots."""
-    slots = getattr(encoder, "slots", 1)
-    if slots == 1:
-        return len(symbols)
-    openers = (encoder.vocabulary.bos, encoder.end_of_unit)
-    return len(symbols) + (slots - 1) * sum(symbol in openers for symbol in symbols)
+    """Positions at which symbols are read, see `BoundaryRule.positions`."""
+    return encoder.rule.positions(list(symbols), encoder.vocabulary.bos)
 
 
 def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes: CompletedUnits | None, longest: int):
@@ -211,18 +197,3 @@ def _check(model: Any, encoder: Encoder) -> None:
     if encoder.kind not in model.kinds_of_text:
         raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
     decoder_of(model).check(model, encoder)
-
-
-def cursor_of(encoder: Encoder) -> Cursor:
-    """The cursor that does what an encoder's boundary rule says."""
-    splitter = getattr(encoder, "splitter", None)
-    if encoder.boundary == "end_symbol":
-        return EndSymbolCursor(encoder.end_of_unit, encoder.slots)  # type: ignore[arg-type, attr-defined]
-    if encoder.boundary == "lagged":
-        return LaggedCursor(splitter)  # type: ignore[arg-type]
-    if encoder.boundary == "revealed":
-        return ClosingCursor(Revealing(splitter))  # type: ignore[arg-type]
-    if encoder.boundary == "fused":
-        fused = encoder.alphabet.fused  # type: ignore[attr-defined]
-        return ClosingCursor(lambda symbol: symbol >= fused)
-    return FlatCursor()

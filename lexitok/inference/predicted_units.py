@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lexitok.data.encoders import Encoder
-from lexitok.data.unit_streams import longest_ends
 from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.routers import DistilledRouter
 from lexitok.ops.attention import Positions
+from lexitok.text.boundaries import longest_ends
 
 ROOM = 128  # prompts are read in rows whose length is a multiple of it
 
@@ -38,7 +38,7 @@ def predicted_ends(model: Any, encoder: Encoder, data: bytes) -> np.ndarray:
     chances = np.asarray(_chances(model, jnp.asarray(symbols)[None]))[0, 1 : n + 1]
     ends = chances > 0.5
     ends[-1:] = False
-    return longest_ends(ends, encoder.splitter.max_unit_bytes)  # type: ignore[attr-defined]
+    return longest_ends(ends, encoder.rule.longest)
 
 
 @jax.jit

@@ -37,27 +37,20 @@ def prompt_symbols(
         return [vocabulary.bos, *encoder.encode(prompt, source).symbols[:-1].tolist()]
     encoder.encode(prompt[: len(prompt) - unfinished(prompt)], source)  # raises what there is to raise
     symbols = np.frombuffer(prompt, np.uint8).astype(np.int32)
-    if encoder.boundary in ("end_symbol", "fused") and len(prompt):
+    if encoder.rule.marks != "nothing" and len(prompt):
         ends = _splitter_ends(encoder, prompt) if found is None else np.flatnonzero(found) + 1
-        symbols = _with_ends(encoder, ends, symbols)
+        symbols = encoder.rule.with_ends(symbols, ends)
     return [vocabulary.bos, *symbols.tolist()]
 
 
 def _splitter_ends(encoder: Encoder, prompt: bytes) -> np.ndarray:
     """Behind which bytes a unit ends; the last is left out where it is open."""
-    segmentation = encoder.splitter.split(prompt)  # type: ignore[attr-defined]
+    assert encoder.rule.splitter is not None
+    segmentation = encoder.rule.splitter.split(prompt)
     ends = segmentation.ends()
     last = ends[-1] - np.append(0, ends)[-2]
-    is_open = segmentation.closed[-1] < len(ends) and last < encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
+    is_open = segmentation.closed[-1] < len(ends) and last < encoder.rule.longest
     return ends[:-1] if is_open else ends
-
-
-def _with_ends(encoder: Encoder, ends: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-    if encoder.end_of_unit is not None:
-        return np.insert(symbols, ends, encoder.end_of_unit)
-    symbols = symbols.copy()
-    symbols[ends - 1] += encoder.alphabet.fused  # type: ignore[attr-defined]
-    return symbols
 
 
 def unfinished(data: bytes) -> int:

@@ -9,7 +9,6 @@ import numpy as np
 
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.inference.constraints import allowed_symbols, kind_of
 from lexitok.inference.decoder import ContextError, Decoder, positions_of
 from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
@@ -88,7 +87,7 @@ def _read(model: Any, encoder: Encoder, prompt: bytes, source: str, units: str) 
 
 def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: int | None) -> int:
     # Each symbol that is drawn has a byte, but for those that close units, which have one byte before them at least.
-    slots = 0 if encoder.end_of_unit is None else encoder.slots  # type: ignore[attr-defined]
+    slots = 0 if encoder.rule.end_of_unit is None else encoder.rule.slots
     longest = max(positions_of(encoder, row) for row in read)
     needed = longest + max_bytes * (1 + slots)
     if context is not None and needed > context:
@@ -102,12 +101,12 @@ def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: in
 def _write(
     decoder: Decoder, encoder: Encoder, read: list[list[int]], texts: list[Outgoing], sampling: Sampling, seed: int
 ) -> Iterator[tuple[int, bytes]]:
-    allowed = jnp.asarray(allowed_symbols(encoder, decoder.logits_BxV.shape[1]))
+    allowed = jnp.asarray(encoder.rule.allowed(encoder.vocabulary, decoder.logits_BxV.shape[1]))
     keys_B = row_keys(seed, len(read))
     step = 0
     while not all(out.text.ended for out in texts):
         decoder.read(read)
-        kinds = np.array([kind_of(cursor, encoder) for cursor in decoder.cursors], np.int32)
+        kinds = np.array([encoder.rule.room(cursor) for cursor in decoder.cursors], np.int32)
         steps, kinds = jax.device_put((np.full(len(read), step, np.int32), kinds))
         drawn = draw(decoder.logits_BxV, allowed[kinds], step_keys(keys_B, steps), sampling)
         symbols = jax.device_get(drawn).tolist()  # the only thing that comes back from the device

@@ -32,14 +32,14 @@ class UnitState:
 
 def check(model: ByteUnitLM, encoder: Encoder) -> None:
     """Raises ValueError where the stage does not go with the encoder's boundary rule."""
-    check_causal(model.c.stage, encoder.boundary)
+    check_causal(model.c.stage, encoder.rule)
 
 
 def longest_unit(model: ByteUnitLM, encoder: Encoder) -> int:
     """Positions of the longest unit, the slots that open it included."""
     given = None
     if not routes(model):
-        given = encoder.slots + encoder.splitter.max_unit_bytes  # type: ignore[attr-defined]
+        given = encoder.rule.slots + encoder.rule.longest
     return stage_decoder.longest_unit(model.c.stage, given)
 
 

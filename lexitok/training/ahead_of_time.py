@@ -38,7 +38,7 @@ def abstract_batch(setup: Setup) -> Batch:
         return jax.ShapeDtypeStruct((data.rows, *width), dtype, sharding=sharding)
 
     S, W = data.symbols, data.units
-    units = None if setup.encoder.boundary == "none" else Units(array(S), array(S), array(W), array(W))
+    units = Units(array(S), array(S), array(W), array(W)) if setup.encoder.rule.has_units else None
     tokens = Tokens(array(S), array(S), array(S, dtype=jnp.float32), array(S), array(S), array(S), units)
     return Batch(tokens, array())
 

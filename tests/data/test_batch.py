@@ -53,7 +53,7 @@ def test_what_is_only_read_has_no_weight(encoders):
     """Further slots of a unit stand for no byte, and follow from what was read before them."""
     document = encoders["slots"].encode(b"a b")
     batch = pack_rows([[make_piece(document, 0, len(document))]], symbols=20, units=4, pad=0)
-    end = encoders["slots"].end_of_unit
+    end = encoders["slots"].rule.end_of_unit
     weights, targets = batch.tokens.weights_BxS[0], batch.tokens.targets_BxS[0]
     assert targets[:2].tolist() == [end, end] and weights[:3].tolist() == [0, 0, 1]
     assert batch.tokens.bytes_BxS[0, weights > 0].sum() == batch.tokens.bytes_BxS.sum() == 3

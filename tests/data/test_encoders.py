@@ -48,7 +48,7 @@ def test_end_symbols_by_hand(encoders):
     encoder = encoders["end_symbol"]
     document = encoder.encode(b"a b")
     piece = make_piece(document, 0, len(document))
-    end = encoder.end_of_unit
+    end = encoder.rule.end_of_unit
     assert len(encoder.splitter.split(b"a b").ends()) == document.symbols.tolist().count(end)
     assert piece.units == document.symbols.tolist().count(end) + 1  # the last one is opened to predict `eot`
     after = np.flatnonzero(piece.symbols == end)
@@ -134,7 +134,7 @@ def test_every_byte_is_there_twice_under_fused(encoders, data):
     assert bytes(plain[:-1]) == alphabet.decode(document.symbols.tolist()) == data
     flagged = document.symbols >= alphabet.fused
     assert flagged[:-1].tolist() == document.unit_ends[:-1].tolist() and not flagged[-1]
-    assert encoder.end_of_unit is None
+    assert encoder.rule.end_of_unit is None
 
 
 def test_fused_in_bytes():

@@ -5,16 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexitok.data.layout import BOUNDARIES, UNCOUNTED, SymbolStream, make_piece, piece_ranges, split_document
+from lexitok.data.layout import make_piece, piece_ranges, split_document
 from lexitok.data.stretch import cut
+from lexitok.text.boundaries import RULES, SymbolStream
 
 BOS = 999
-UNITS = tuple(boundary for boundary in BOUNDARIES if boundary not in UNCOUNTED)
+UNITS = tuple(name for name, rule in RULES.items() if rule.counted)
 OWN = ("revealed", "fused")  # a position sees the unit that ends with it
 
 
 @st.composite
-def documents(draw, boundaries=BOUNDARIES):
+def documents(draw, boundaries=tuple(RULES)):
     """A document with units of any lengths, and a splitter that knows of their ends after any delay."""
     boundary = draw(st.sampled_from(boundaries))
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=12))
@@ -22,7 +23,7 @@ def documents(draw, boundaries=BOUNDARIES):
     if boundary == "end_symbol":
         opening, closing = "s" * draw(st.integers(0, 3)), "."
     stream = "".join(opening + "b" * length + closing for length in lengths) + opening + "."
-    if boundary in UNCOUNTED:
+    if not RULES[boundary].counted:
         ends = np.ones(len(stream), bool)
     elif boundary == "end_symbol":
         ends = np.array([kind == "." for kind in stream])

@@ -14,7 +14,7 @@ import pytest
 from lexitok.config import default_config
 from lexitok.data.batch import pack_rows
 from lexitok.data.encoders import SubwordEncoder
-from lexitok.data.layout import UNCOUNTED, split_document
+from lexitok.data.layout import split_document
 from lexitok.data.pipeline import batch_iterator, train_iterator
 from lexitok.data.sources import SourceError
 from lexitok.text.vocabulary import Encoding
@@ -42,7 +42,7 @@ def targets_by_segment(batches):
 
 
 def expected_pieces(encoder, documents, symbols, units):
-    budget = symbols + 1 if encoder.boundary in UNCOUNTED else units
+    budget = symbols + 1 if not encoder.rule.counted else units
     for data in documents:
         yield from split_document(encoder.encode(data), symbols, budget)
 

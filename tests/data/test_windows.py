@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from lexitok.config import default_config
 from lexitok.data.encoders import make_encoder
-from lexitok.data.layout import UNCOUNTED
 from lexitok.data.windows import eval_batches, window_ranges
 from lexitok.text.alphabet import InvalidUtf8Error
 
@@ -48,7 +47,7 @@ def test_every_symbol_is_scored_once(encoder, documents, symbols, units, overlap
 def test_windows_keep_their_budgets_and_start_at_units(encoder, data, symbols, units, overlap):
     """Context is at most the given fraction, and begins where a unit does."""
     document = encoder.encode(data)
-    budget = symbols + 1 if encoder.boundary in UNCOUNTED else units
+    budget = symbols + 1 if not encoder.rule.counted else units
     scored_to = 0
     for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
         assert scored == scored_to and start <= scored < stop <= start + symbols

@@ -11,7 +11,8 @@ from samples import FAMILY, made, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import pack_rows
-from lexitok.data.layout import SymbolStream, make_piece
+from lexitok.data.layout import make_piece
+from lexitok.text.boundaries import SymbolStream
 
 ROWS = 4  # of every batch here: each shape is compiled once
 S = 128
@@ -139,10 +140,10 @@ def document_of(encoder, symbols: list[int]) -> SymbolStream:
         ends = (stream >= encoder.alphabet.fused) | (stream == vocabulary.eot)
         return _document(stream, ends, "fused", symbols[0])
     if encoder.boundary == "end_symbol":
-        more = [encoder.end_of_unit] * (encoder.slots - 1)
+        more = [encoder.rule.end_of_unit] * (encoder.slots - 1)
         stream, ends, predicted = [*more], [False] * len(more), [False] * len(more)
         for symbol in symbols[1:]:
-            closes = symbol == encoder.end_of_unit
+            closes = symbol == encoder.rule.end_of_unit
             stream += [symbol, *more] if closes else [symbol]
             ends += [closes, *(False for _ in more)] if closes else [False]
             predicted += [True, *(False for _ in more)] if closes else [True]

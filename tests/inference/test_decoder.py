@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lexitok.data.batch import row_seeds
 from lexitok.inference import decoder as decoder_file
 from lexitok.inference.calls import IDLE
-from lexitok.inference.cursors import next_call
 from lexitok.inference.decoder import ContextError, Decoder
+from lexitok.inference.queues import next_call
 
 S = 128
 CHUNK = 8
@@ -245,7 +245,7 @@ def test_no_room(make_small):
     model, encoder = make_small("learn_your_tokens")
     decoder = Decoder(model, encoder, 4, 100, chunk=CHUNK)
     with pytest.raises(ContextError, match="row 2 .* 132 more"):  # 33 slots of 4 symbols
-        decoder.read([[], [], [encoder.end_of_unit] * 33, []])
+        decoder.read([[], [], [encoder.rule.end_of_unit] * 33, []])
 
 
 def test_parts_that_do_not_go_together(make_small):

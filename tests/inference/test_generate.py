@@ -7,23 +7,25 @@ import pytest
 from samples import LONGEST
 
 from lexitok.inference import stream
-from lexitok.inference.constraints import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT, allowed_symbols
 from lexitok.inference.decoder import ContextError, Decoder
 from lexitok.inference.generate import generate
 from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import Sampling, draw, row_keys, step_keys
 from lexitok.text.alphabet import InvalidUtf8Error
+from lexitok.text.boundaries import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT
 
 CHUNK = 8
 PROMPTS = ("Größe wo".encode(), b"", "né 世界".encode()[:-1], b"12345 a")  # in mid-word, empty, in mid-character
 
 
 def open_unit(encoder, symbols):
-    """The row of `allowed_symbols` that holds for what follows these symbols, worked out from them alone."""
+    """The row of `BoundaryRule.allowed` that holds for what follows these symbols, worked out from them alone."""
     if encoder.boundary not in ("end_symbol", "fused"):
         return EMPTY_UNIT
     fused = encoder.boundary == "fused"
-    ends = [s == symbols[0] or (s >= encoder.alphabet.fused if fused else s == encoder.end_of_unit) for s in symbols]
+    ends = [
+        s == symbols[0] or (s >= encoder.alphabet.fused if fused else s == encoder.rule.end_of_unit) for s in symbols
+    ]
     size = ends[::-1].index(True)
     return EMPTY_UNIT if size == 0 else FULL_UNIT if size >= LONGEST - fused else OPEN_UNIT
 
@@ -33,7 +35,11 @@ def by_full_forward(model, encoder, full_logits, max_bytes, sampling, seed):
     rows = [prompt_symbols(encoder, prompt) for prompt in PROMPTS]
     new = [[] for _ in rows]
     going = set(range(len(rows)))
-    allowed, keys, step = allowed_symbols(encoder, encoder.vocabulary.size), row_keys(seed, len(rows)), 0
+    allowed, keys, step = (
+        encoder.rule.allowed(encoder.vocabulary, encoder.vocabulary.size),
+        row_keys(seed, len(rows)),
+        0,
+    )
     while going:
         logits = jnp.asarray(np.stack([row[-1] for row in full_logits(model, encoder, rows)]))
         may = jnp.asarray(allowed[[open_unit(encoder, row) for row in rows]])
@@ -116,7 +122,7 @@ def test_units_of_prompts(make_small, kind):
     """Under `end_symbol`, the units of a prompt are closed but for the last, which the model may go on with. Further
     slots are no symbols: whoever reads the prompt adds them."""
     _, encoder = make_small(kind)
-    end, bos = encoder.end_of_unit, encoder.vocabulary.bos
+    end, bos = encoder.rule.end_of_unit, encoder.vocabulary.bos
     symbols = prompt_symbols(encoder, b"ab cde")
     assert symbols[0] == bos and symbols[-1] == ord("e") and symbols.count(end) == 1
     assert encoder.decode(symbols) == b"ab cde"
@@ -170,15 +176,15 @@ def test_what_may_be_drawn(make_small):
     """Specials but `eot` are never drawn."""
     _, lagged = make_small("hat_v2")
     v = lagged.vocabulary
-    allowed = allowed_symbols(lagged, 264)
+    allowed = lagged.rule.allowed(lagged.vocabulary, 264)
     assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == [*range(256), v.eot]
 
 
 def test_what_may_be_drawn_behind_a_unit(make_small):
     """Under `end_symbol`, units are neither empty nor too long, and the document ends between units."""
     _, closing = make_small("hat_v1_in_bytes")
-    allowed = allowed_symbols(closing, 256)
-    end, eot = closing.end_of_unit, closing.vocabulary.eot
+    allowed = closing.rule.allowed(closing.vocabulary, 256)
+    end, eot = closing.rule.end_of_unit, closing.vocabulary.eot
     assert allowed[EMPTY_UNIT, [end, eot]].tolist() == [False, True]
     assert allowed[OPEN_UNIT, [end, eot]].tolist() == [True, False]
     assert np.flatnonzero(allowed[FULL_UNIT]).tolist() == [end]
@@ -188,7 +194,7 @@ def test_what_may_be_drawn_with_an_end_of_unit(make_small):
     """Under `fused`, each byte is there with and without an end of its unit, and the last of a full one only with."""
     _, fused = make_small("bolmo")
     V = fused.vocabulary.size
-    allowed, twice = allowed_symbols(fused, V), fused.alphabet.fused
+    allowed, twice = fused.rule.allowed(fused.vocabulary, V), fused.alphabet.fused
     both = [*range(256), *range(twice, twice + 256)]
     assert np.flatnonzero(allowed[OPEN_UNIT]).tolist() == both
     assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == sorted([*both, fused.vocabulary.eot])
@@ -209,7 +215,7 @@ def test_units_that_are_written_are_not_too_long(make_small, kind, monkeypatch):
 
     monkeypatch.setattr(stream, "Decoder", Recorded)
     end = np.arange(encoder.vocabulary.size)
-    end = end == encoder.end_of_unit if kind == "hat_v1" else end >= encoder.alphabet.fused
+    end = end == encoder.rule.end_of_unit if kind == "hat_v1" else end >= encoder.alphabet.fused
     unlikely = jnp.where(jnp.asarray(end), 99.0, 0.0)[None]
     monkeypatch.setattr(stream, "draw", lambda logits, *rest: draw(logits - unlikely, *rest))
     generate(model, encoder, [b"x" * LONGEST, b"x" * (LONGEST - 1), b"x", b""], max_bytes=16, chunk=CHUNK)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexitok.data.batch import Batch, pack_rows
-from lexitok.data.layout import SymbolStream, make_piece
-from lexitok.data.unit_streams import revealed_ends
+from lexitok.data.layout import make_piece
 from lexitok.models.units import moved_since, units_from_ends
 from lexitok.ops.attention import Positions
+from lexitok.text.boundaries import SymbolStream, revealed_ends
 from lexitok.text.splitters import make_splitter
 
 S = 24

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lexitok.data import unit_streams
-from lexitok.data.layout import BOUNDARIES, make_piece
-from lexitok.inference.cursors import Revealing
+from lexitok.data.layout import make_piece
 from lexitok.text.alphabet import APPENDED, doubled
+from lexitok.text.boundaries import RULES, revealed_ends
+from lexitok.text.boundaries.revealed import Revealing
 from lexitok.text.segmentation import Segmentation
 from lexitok.text.splitters import SPLITTERS, make_splitter
 
@@ -21,12 +21,8 @@ def stream(name, text, starts, closed, slots=1, longest=99):
     units = Segmentation(np.array([c == "|" for c in starts]), np.array(closed, np.int32))
     alphabet = doubled(APPENDED) if name == "fused" else APPENDED
     symbols = np.frombuffer(text, np.uint8).astype(np.int32)
-    return unit_streams.STREAMS[name](symbols, units, alphabet, slots, longest)
-
-
-def test_every_rule_has_its_stream():
-    """A rule of the layout without one could not be trained."""
-    assert {*unit_streams.STREAMS, "model", "none"} == set(BOUNDARIES)
+    splitter = make_splitter("whitespace", max_unit_bytes=longest)
+    return RULES[name](alphabet, splitter, slots).stream(symbols, units)
 
 
 def test_lagged_by_hand():
@@ -78,7 +74,7 @@ def test_end_symbols_by_hand(slots, symbols, predicted, unit_of):
         assert set(piece.symbols[opened + slot].tolist()) <= {BOS, END}
 
 
-@pytest.mark.parametrize("name", list(unit_streams.STREAMS))
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.counted])
 @pytest.mark.parametrize("slots", [1, 3])
 def test_an_empty_document(name, slots):
     """Its end is still to be predicted."""
@@ -100,7 +96,7 @@ def test_units_that_reveal_themselves(data, splitter, digits, longest):
     longer than the longest."""
     rule = make_splitter(splitter, max_unit_bytes=longest, stride=3, digits=digits)
     segmentation = rule.split(data)
-    ends = unit_streams.revealed_ends(segmentation.closed, longest)
+    ends = revealed_ends(segmentation.closed, longest)
     revealing = Revealing(rule)
     assert ends.tolist() == [revealing(byte) for byte in data]
     assert ends[np.diff(segmentation.closed, prepend=0) > 0].all()

@@ -11,8 +11,7 @@ from samples import Pairs
 from lexitok import config as C
 from lexitok.data.encoders import make_encoder
 from lexitok.data.layout import make_piece
-from lexitok.inference.cursors import Close, Read, next_call
-from lexitok.inference.decoder import cursor_of
+from lexitok.inference.queues import Close, Read, next_call
 from lexitok.text.splitters import SPLITTERS
 
 TEXT = st.text(st.sampled_from([*"abXY123 .,'\n\t-é世界ก็한אב", "\u0301", "\u200d", "🌝", "🇩"]), max_size=40)
@@ -24,7 +23,7 @@ def check_row(encoder, text):
     document = encoder.encode(text)
     piece = make_piece(document, 0, len(document))
     reads, closes, seen = [], [], []
-    row = cursor_of(encoder)
+    row = encoder.rule.cursor()
     asked_for = np.append(True, document.predicted[:-1])  # further slots are read without being asked for
     for symbol in piece.symbols[asked_for].tolist():
         for item in row.push(symbol):
@@ -84,7 +83,7 @@ def test_no_units_to_close(kind):
     """Where every symbol is a unit, or the model finds them, there is only reading to be done."""
     c = C.default_config().text
     c.kind, c.boundary, c.splitter = kind, "revealed", "model"
-    row = cursor_of(make_encoder(c))
+    row = make_encoder(c).rule.cursor()
     assert [item for symbol in (256, 97, 32) for item in row.push(symbol)] == [Read(256, 0), Read(97, 1), Read(32, 2)]
 
 
