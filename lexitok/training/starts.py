@@ -50,8 +50,8 @@ def starts_of(config: ConfigDict) -> list[Start]:
       SetupError: a router asks a model, and no run is named.
     """
     c, found = config.train.start, []
-    if config.model.kind == "byte_unit_lm" and config.model.stage.router.kind == "entropy":
-        found.append(_asked(config.model.stage.router))
+    if (router := _asking_router(config)) is not None:
+        found.append(_asked(router))
     if c.run:
         found.append(Start("train.start", c.run, c.part, c.at))
     return found
@@ -78,9 +78,15 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
         origins += _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
-    if config.model.kind == "byte_unit_lm" and config.model.stage.router.kind == "entropy":
+    if _asking_router(config) is not None:
         state = entropy.calibrated(state, config, encoder)
     return state, tuple(origins)
+
+
+def _asking_router(config: ConfigDict) -> ConfigDict | None:
+    """The section of a router that asks a model of its own, where there is one."""
+    router = config.model.stage.router if "stage" in config.model else None
+    return router if router is not None and router.kind == "entropy" else None
 
 
 def _asked(router: ConfigDict) -> Start:
