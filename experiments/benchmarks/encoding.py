@@ -16,7 +16,7 @@ from absl import flags
 
 from lexitok.config.flags import run
 from lexitok.data.sources import open_source
-from lexitok.text.alignment import Tokens, align
+from lexitok.text.alignment import TokenEnds, align
 from lexitok.text.tokenizer_checks import HasLibrary
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer
@@ -60,7 +60,7 @@ def _align(name: str, a: Tokenizer, b: Tokenizer, text: bytes) -> None:
     sides = []
     for tokenizer in (a, b):
         encoding = tokenizer.encode(text)
-        sides.append(Tokens.of(encoding.ids, encoding.nbytes, tokenizer.vocabulary))
+        sides.append(TokenEnds.of(encoding.ids, encoding.nbytes, tokenizer.vocabulary))
     align(*sides)
     times = [1e3 * _seconds(lambda: align(*sides)) for _ in range(100)]
     counts = "/".join(str(len(side.ends)) for side in sides)

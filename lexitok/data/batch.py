@@ -1,19 +1,27 @@
-"""`Batch`: what every model reads. Rows hold packed pieces of documents; `S` symbols and `W` units are the budgets."""
+"""`Batch`: what every model reads. Rows hold packed pieces of documents; `S` symbols and `W` units are the budgets.
+
+A batch may hold its bytes in a second tokenisation too, under budgets of its own (`T` symbols). Piece `n` of a row then
+is the same bytes on both sides, and the alignment says which targets stand for the same ones; nothing is ever matched
+by its position.
+"""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece
+from lexitok.text.alignment import NONE
 
 # A leaf is a JAX or a numpy array, or what a tree map puts in its place (a shape, a sharding, None).
 IntLeafB = Int[Array, "B"] | Any
 IntLeafBxS = Int[Array, "B S"] | Any
 FloatLeafBxS = Float[Array, "B S"] | Any
+IntLeafBxT = Int[Array, "B T"] | Any
 IntLeafBxW = Int[Array, "B W"] | Any
 
 
@@ -61,16 +69,101 @@ class Tokens:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Alignment:
+    """The spans of rows: stretches of bytes at whose ends both tokenisations end (`lexitok.text.alignment`).
+
+    Attributes:
+      of_first_BxS, of_second_BxT: the span of each target, counted from 0 in its row, so that sums over the spans of a
+        row have `spans` places; `NONE` (-1) for a target that is in no span, and at padding.
+    """
+
+    of_first_BxS: IntLeafBxS
+    of_second_BxT: IntLeafBxT
+
+    @property
+    def spans(self) -> int:
+        """How many a row has room for: each takes a target at least, on both sides."""
+        return min(self.of_first_BxS.shape[1], self.of_second_BxT.shape[1])
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """What every model reads.
 
     Attributes:
       tokens: rows of packed pieces.
       seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
+      second: the same bytes, piece by piece, in a second tokenisation; None without one.
+      alignment: of the targets of `tokens` and `second`.
     """
 
     tokens: Tokens | Any
     seeds_B: IntLeafB
+    second: Tokens | Any = None
+    alignment: Alignment | Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What a row has room for, of one tokenisation.
+
+    Attributes:
+      S: symbols.
+      W: units; None for models whose symbols are units.
+      pad: the symbol that fills what is left.
+    """
+
+    S: int
+    W: int | None
+    pad: int
+
+    @classmethod
+    def of(cls, encoder: Encoder, symbols: int, units: int) -> "Budget":
+        """Of an encoder's symbols; `units` counts where symbols are not units."""
+        return cls(symbols, units if encoder.rule.has_units else None, encoder.vocabulary.pad)
+
+
+def empty_batch(
+    rows: int,
+    first: Budget,
+    second: Budget | None = None,
+    *,
+    array: Callable[[tuple[int, ...], int, Any], Any] = np.full,
+) -> Batch:
+    """The batch that packing begins with: its shapes are those of every batch.
+
+    Args:
+      rows: `B`.
+      first, second: budgets of a row; `second` None without a second tokenisation.
+      array: makes a leaf of its shape, what it is filled with and its type; another than `np.full` can describe it.
+    """
+    tokens = _no_tokens(rows, first, array)
+    seeds_B = array((rows,), 0, np.int32)
+    if second is None:
+        return Batch(tokens, seeds_B)
+    none = Alignment(array((rows, first.S), NONE, np.int32), array((rows, second.S), NONE, np.int32))
+    return Batch(tokens, seeds_B, _no_tokens(rows, second, array), none)
+
+
+def _no_tokens(rows: int, budget: Budget, array: Callable[[tuple[int, ...], int, Any], Any]) -> Tokens:
+    shape = (rows, budget.S)
+    return Tokens(
+        symbols_BxS=array(shape, budget.pad, np.int32),
+        targets_BxS=array(shape, budget.pad, np.int32),
+        weights_BxS=array(shape, 0, np.float32),
+        bytes_BxS=array(shape, 0, np.int32),
+        segments_BxS=array(shape, 0, np.int32),
+        positions_BxS=array(shape, 0, np.int32),
+        units=None
+        if budget.W is None
+        else Units(
+            of_BxS=array(shape, budget.W, np.int32),
+            guide_BxS=array(shape, -1, np.int32),
+            segments_BxW=array((rows, budget.W), 0, np.int32),
+            positions_BxW=array((rows, budget.W), 0, np.int32),
+        ),
+    )
 
 
 def row_seeds(rows: int, *seed: int) -> np.ndarray:
@@ -80,70 +173,151 @@ def row_seeds(rows: int, *seed: int) -> np.ndarray:
 
 
 def pack_rows(
-    rows: Sequence[Sequence[Piece]], *, symbols: int, units: int | None, pad: int, seed: Sequence[int] = (0,)
+    rows: Sequence[Sequence[Piece]],
+    *,
+    symbols: int,
+    units: int | None,
+    pad: int,
+    second: Budget | None = None,
+    seed: Sequence[int] = (0,),
 ) -> Batch:
     """Packs pieces as given, a sequence of pieces a row, into a batch of numpy arrays.
 
     Args:
-      rows: the pieces of each row; together within both budgets.
+      rows: the pieces of each row; together within all budgets.
       symbols: `S`.
       units: `W`, or None for models whose symbols are units.
       pad: the symbol that fills rows.
+      second: the budget of the pieces' second tokenisation; None to leave that out.
       seed: of the rows' own seeds.
 
     Raises:
-      ValueError: a row does not fit its budgets; names the row and by how much.
+      ValueError: a row does not fit its budgets, or a piece has no second tokenisation; names the row.
     """
-    shape = (len(rows), symbols)
-    tokens = Tokens(
-        symbols_BxS=np.full(shape, pad, np.int32),
-        targets_BxS=np.full(shape, pad, np.int32),
-        weights_BxS=np.zeros(shape, np.float32),
-        bytes_BxS=np.zeros(shape, np.int32),
-        segments_BxS=np.zeros(shape, np.int32),
-        positions_BxS=np.zeros(shape, np.int32),
-        units=None if units is None else _no_units(len(rows), symbols, units),
-    )
+    filling = Rows(len(rows), Budget(symbols, units, pad), second)
     for row, pieces in enumerate(rows):
-        _fill_row(tokens, row, pieces)
-    return Batch(tokens, row_seeds(len(rows), *seed))
+        for piece in pieces:
+            filling.check(row, piece)
+            filling.put(row, piece)
+    return dataclasses.replace(filling.batch, seeds_B=row_seeds(len(rows), *seed))
 
 
-def _no_units(rows: int, symbols: int, units: int) -> Units:
-    return Units(
-        of_BxS=np.full((rows, symbols), units, np.int32),
-        guide_BxS=np.full((rows, symbols), -1, np.int32),
-        segments_BxW=np.zeros((rows, units), np.int32),
-        positions_BxW=np.zeros((rows, units), np.int32),
-    )
+def _fullest(fits: np.ndarray, left: np.ndarray) -> int:
+    return int(np.where(fits, left, np.iinfo(left.dtype).max).argmin())
 
 
-def _fill_row(out: Tokens, row: int, pieces: Sequence[Piece]) -> None:
-    length, capacity = sum(len(p.symbols) for p in pieces), out.symbols_BxS.shape[1]
-    if length > capacity:
-        raise ValueError(f"row {row} holds {length} symbols, its budget is {capacity}")
-    s = w = 0
-    for number, piece in enumerate(pieces, start=1):
-        n = len(piece.symbols)
-        at = (row, slice(s, s + n))
-        out.symbols_BxS[at] = piece.symbols
-        out.targets_BxS[at] = piece.targets
-        out.weights_BxS[at] = piece.weights
-        out.bytes_BxS[at] = piece.nbytes
-        out.segments_BxS[at] = number
-        out.positions_BxS[at] = np.arange(n)
-        if out.units is not None and piece.units:
-            _fill_units(out.units, row, slice(s, s + n), w, number, piece)
-            w += piece.units
-        s += n
+def _first(fits: np.ndarray, left: np.ndarray) -> int:
+    del left
+    return int(fits.argmax())
 
 
-def _fill_units(units: Units, row: int, columns: slice, offset: int, number: int, piece: Piece) -> None:
-    capacity = units.segments_BxW.shape[1]
-    if offset + piece.units > capacity:
-        raise ValueError(f"row {row} holds {offset + piece.units} units, its budget is {capacity}")
-    units.of_BxS[row, columns] = piece.unit_of + offset
-    units.guide_BxS[row, columns] = np.where(piece.guide_of < 0, -1, piece.guide_of + offset)
-    at = (row, slice(offset, offset + piece.units))
-    units.segments_BxW[at] = number
-    units.positions_BxW[at] = np.arange(piece.units)
+FITS = {"best": _fullest, "first": _first}  # which of the rows that have room takes a piece
+
+
+class Rows:
+    """Rows that are being filled, under all their budgets at once.
+
+    Attributes:
+      batch: what the rows hold, numpy arrays; what no piece has filled is padding.
+      pieces: int64 `[rows]`, how many pieces each row holds.
+    """
+
+    def __init__(self, rows: int, first: Budget, second: Budget | None = None, *, fit: str = "best"):
+        self.batch = empty_batch(rows, first, second)
+        self.pieces = np.zeros(rows, np.int64)
+        self._first = _Side(self.batch.tokens, first)
+        self._second = None if second is None else _Side(self.batch.second, second)
+        self._spans = np.zeros(rows, np.int32)
+        self._choose = FITS[fit]
+
+    def row_for(self, piece: Piece) -> int | None:
+        """The row that takes the piece: `best`: the one that it leaves fullest; `first`; None: it fits into none."""
+        fits, left = self._first.fits(piece), self._first.left
+        if self._second is not None:
+            fits, left = fits & self._second.fits(_second_of(piece)), left + self._second.left
+        row = self._choose(fits, left)
+        return row if fits[row] else None
+
+    def put(self, row: int, piece: Piece) -> int:
+        """Fills a row further, with a piece that fits; returns the column at which it begins."""
+        self.pieces[row] += 1
+        number = int(self.pieces[row])
+        column = self._first.put(row, number, piece)
+        if self._second is not None:
+            second = _second_of(piece)
+            self._put_spans(row, piece, column, self._second.put(row, number, second))
+        return column
+
+    def check(self, row: int, piece: Piece) -> None:
+        """Raises a ValueError unless the piece fits into the row; says which budget is too small."""
+        self._first.check(row, piece, "")
+        if self._second is not None:
+            self._second.check(row, _second_of(piece), " of the second tokenisation")
+
+    def _put_spans(self, row: int, piece: Piece, column: int, second_column: int) -> None:
+        found, before, out = piece.alignment, self._spans[row], self.batch.alignment
+        assert found is not None
+        for of, at, into in ((found.of_a, column, out.of_first_BxS), (found.of_b, second_column, out.of_second_BxT)):
+            into[row, at : at + len(of)] = np.where(of == NONE, np.int32(NONE), of + before)
+        self._spans[row] += found.count
+
+
+def _second_of(piece: Piece) -> Piece:
+    if piece.second is None or piece.alignment is None:
+        raise ValueError(
+            "a piece without a second tokenisation cannot go into rows that have one: cut_together makes it"
+        )
+    return piece.second
+
+
+class _Side:
+    """The rows of one tokenisation, and what is left of their budgets."""
+
+    def __init__(self, tokens: Tokens, budget: Budget):
+        self._tokens, self._budget = tokens, budget
+        rows = len(tokens.symbols_BxS)
+        self._free_S = np.full(rows, budget.S, np.int64)
+        self._free_W = np.full(rows, budget.W or 0, np.int64)
+        self._count = np.arange(max(budget.S, budget.W or 0), dtype=np.int32)
+
+    @property
+    def left(self) -> np.ndarray:
+        """Symbols and units that each row has room for, together."""
+        return self._free_S + self._free_W
+
+    def fits(self, piece: Piece) -> np.ndarray:
+        """bool `[rows]`: which have room for the piece."""
+        fits = self._free_S >= len(piece)
+        return fits if self._budget.W is None else fits & (self._free_W >= piece.units)
+
+    def check(self, row: int, piece: Piece, of: str) -> None:
+        sizes = [("symbols", self._budget.S, self._free_S, len(piece))]
+        if self._budget.W is not None:
+            sizes.append(("units", self._budget.W, self._free_W, piece.units))
+        for name, budget, free, needed in sizes:
+            if needed > free[row]:
+                raise ValueError(f"row {row} holds {budget - free[row] + needed} {name}{of}, its budget is {budget}")
+
+    def put(self, row: int, number: int, piece: Piece) -> int:
+        tokens, n = self._tokens, len(piece)
+        begin = self._budget.S - int(self._free_S[row])
+        self._free_S[row] -= n
+        at = (row, slice(begin, begin + n))
+        tokens.symbols_BxS[at] = piece.symbols
+        tokens.targets_BxS[at] = piece.targets
+        tokens.weights_BxS[at] = piece.weights
+        tokens.bytes_BxS[at] = piece.nbytes
+        tokens.segments_BxS[at] = number
+        tokens.positions_BxS[at] = self._count[:n]
+        if self._budget.W is not None and piece.units:
+            self._put_units(at, number, piece, self._budget.W - int(self._free_W[row]))
+            self._free_W[row] -= piece.units
+        return begin
+
+    def _put_units(self, at: tuple[int, slice], number: int, piece: Piece, begin: int) -> None:
+        units = self._tokens.units
+        units.of_BxS[at] = piece.unit_of + begin
+        units.guide_BxS[at] = np.where(piece.guide_of < 0, np.int32(-1), piece.guide_of + begin)
+        at = (at[0], slice(begin, begin + piece.units))
+        units.segments_BxW[at] = number
+        units.positions_BxW[at] = self._count[: piece.units]

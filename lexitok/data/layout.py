@@ -10,16 +10,16 @@ whose backbone output it may see (`guide_of`, -1: none).
 """
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 
+from lexitok.text.alignment import Alignment
 from lexitok.text.boundaries import RULES, SymbolStream
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """A range of a document as model input, `n` positions and `u` units long; indices count from the piece's start.
+    """A range of a stream as model input, `n` positions and `u` units long; indices count from the piece's start.
 
     Attributes:
       symbols, targets: int32 `[n]`.
@@ -27,6 +27,8 @@ class Piece:
       nbytes: int32 `[n]`, raw bytes of each target.
       unit_of, guide_of: int32 `[n]`.
       units: `u`; 0 where it is the model that makes them.
+      second: the same bytes of the document in a second tokenisation (`lexitok.data.two_streams`); None without one.
+      alignment: of the targets of both.
     """
 
     symbols: np.ndarray
@@ -36,31 +38,63 @@ class Piece:
     unit_of: np.ndarray
     guide_of: np.ndarray
     units: int
+    second: "Piece | None" = None
+    alignment: Alignment | None = None
+
+    def __len__(self) -> int:
+        return len(self.symbols)
 
 
-def make_piece(document: SymbolStream, start: int, stop: int, scored_from: int | None = None) -> Piece:
-    """The piece whose targets are `document.symbols[start:stop]`; those before `scored_from` have weight 0."""
-    targets = document.symbols[start:stop]
-    symbols = np.concatenate([[document.bos], targets[:-1]]).astype(np.int32)
-    unit_of, guide_of = unit_indices(document, np.array([start]), np.array([stop - start]))
-    weights = document.predicted[start:stop].astype(np.float32)
-    weights[: max(0, (scored_from or start) - start)] = 0
-    return Piece(
-        symbols=symbols,
-        targets=targets.astype(np.int32),
-        weights=weights,
-        nbytes=document.nbytes[start:stop].astype(np.int32),
-        unit_of=unit_of,
-        guide_of=guide_of,
-        units=0 if RULES[document.boundary].by_model else int(unit_of[-1]) + 1,
-    )
+def cut(stream: SymbolStream, S: int, W: int | None) -> list[Piece]:
+    """The pieces of a stream, end to end: at most `S` positions and `W` units each, cut at ends of units if possible.
+
+    Raises:
+      ValueError: a budget is too small to make progress.
+    """
+    return pieces_at(stream, _starts(stream, S, W))
 
 
-def unit_indices(document: SymbolStream, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pieces_at(stream: SymbolStream, starts: np.ndarray, stop: int | None = None) -> list[Piece]:
+    """Consecutive pieces: each begins at one of `starts` and ends where the next begins, the last one at `stop`.
+
+    Args:
+      stream: the stream.
+      starts: int64 `[pieces]`, rising.
+      stop: None: the end of the stream.
+    """
+    first, last = int(starts[0]), len(stream) if stop is None else stop
+    targets = stream.symbols[first:last].astype(np.int32, copy=False)
+    nbytes = stream.nbytes[first:last].astype(np.int32, copy=False)
+    weights = stream.predicted[first:last].astype(np.float32)
+    symbols = np.empty(len(targets), np.int32)
+    symbols[1:] = targets[:-1]
+    symbols[starts - first] = stream.bos
+    begins = (starts - first).tolist()
+    ends = [*begins[1:], len(targets)]
+    rule = RULES[stream.boundary]
+    own = not rule.counted  # each symbol is a unit by itself, or the model makes them
+    each = np.arange(max(b - a for a, b in zip(begins, ends, strict=True)) if own else 0, dtype=np.int32)
+    unit_of, guide_of = (each, each) if own else unit_indices(stream, starts, np.diff(starts, append=last))
+    pieces = []
+    for a, b in zip(begins, ends, strict=True):
+        at = slice(0, b - a) if own else slice(a, b)
+        units = 0 if rule.by_model else int(unit_of[at.stop - 1]) + 1
+        pieces.append(Piece(symbols[a:b], targets[a:b], weights[a:b], nbytes[a:b], unit_of[at], guide_of[at], units))
+    return pieces
+
+
+def make_piece(stream: SymbolStream, start: int, stop: int, scored_from: int | None = None) -> Piece:
+    """The piece whose targets are `stream.symbols[start:stop]`; those before `scored_from` have weight 0."""
+    (piece,) = pieces_at(stream, np.array([start]), stop)
+    piece.weights[: max(0, (scored_from or start) - start)] = 0
+    return piece
+
+
+def unit_indices(stream: SymbolStream, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`unit_of` and `guide_of` of consecutive pieces.
 
     Args:
-      document: the document.
+      document: the stream.
       starts, lengths: int64 `[pieces]`, the targets of each; one piece begins where the one before it ends.
 
     Returns:
@@ -72,56 +106,58 @@ def unit_indices(document: SymbolStream, starts: np.ndarray, lengths: np.ndarray
     # Position t reads symbol t - 1: the units that end before that symbol, whether one ends with it, and those known
     # to be complete once it is read, all counted from the start of the piece.
     ended = np.zeros(last - first + 1, np.int32)
-    np.cumsum(document.unit_ends[first:last], out=ended[1:])
+    np.cumsum(stream.unit_ends[first:last], out=ended[1:])
     before_piece = np.repeat(ended[starts - first], lengths)
-    closed_before = np.repeat(int(document.unit_ends[:first].sum()) + ended[starts - first], lengths)
+    closed_before = np.repeat(int(stream.unit_ends[:first].sum()) + ended[starts - first], lengths)
     through = ended[:-1] - before_piece
-    ends_here = np.append(False, document.unit_ends[first : last - 1]) & ~begins
+    ends_here = np.append(False, stream.unit_ends[first : last - 1]) & ~begins
     before = through - ends_here
-    known = np.append(0, document.closed[first : last - 1]) - closed_before
-    rule = RULES[document.boundary]
+    known = np.append(0, stream.closed[first : last - 1]) - closed_before
+    rule = RULES[stream.boundary]
     unit_of, guide_of = rule.indices(before, through, np.where(begins, 0, np.maximum(known, 0)), begins)
     return unit_of.astype(np.int32), guide_of.astype(np.int32)
 
 
-def split_document(document: SymbolStream, symbols: int, units: int) -> Iterator[Piece]:
-    """Cuts a document into pieces of at most `symbols` positions and `units` units, at ends of units where possible.
+def longest_stop(stream: SymbolStream, start: int, S: int, W: int | None) -> int:
+    """The furthest end of a piece that begins at `start`: at a unit's end if one is in reach, else in mid-unit.
 
     Raises:
       ValueError: a budget is too small to make progress.
     """
-    for start, stop in piece_ranges(document, symbols, units):
-        yield make_piece(document, start, stop)
-
-
-def piece_ranges(document: SymbolStream, symbols: int, units: int) -> Iterator[tuple[int, int]]:
-    """Consecutive ranges of targets that cover the document, each within both budgets."""
-    start = 0
-    while start < len(document):
-        stop = longest_stop(document, start, symbols, units)
-        yield start, stop
-        start = stop
-
-
-def longest_stop(document: SymbolStream, start: int, symbols: int, units: int) -> int:
-    """The furthest end of a piece that begins at `start`: at a unit's end if one is in reach, else in mid-unit."""
-    if symbols < 1 or units < 2:
-        raise ValueError(f"budgets of {symbols} symbols and {units} units are too small: 1 and 2 are the least")
-    stop = min(len(document), start + symbols)
-    rule = RULES[document.boundary]
-    if rule.by_model:
+    stop = reach(stream, start, S, W)
+    if stop == len(stream) or stream.unit_ends[stop - 1]:
         return stop
-    if stop == len(document) and _units_in(document, start, stop) <= units:
+    ends = np.flatnonzero(stream.unit_ends[start:stop])
+    return start + int(ends[-1]) + 1 if len(ends) else stop
+
+
+def reach(stream: SymbolStream, start: int, S: int, W: int | None) -> int:
+    """How far a piece that begins at `start` gets within both budgets, be it in mid-unit.
+
+    The last unit that there is room for ends the piece; whether a unit of one symbol would fit behind it is not asked.
+
+    Raises:
+      ValueError: a budget is too small to make progress.
+    """
+    if S < 1 or (W is not None and W < 2):
+        raise ValueError(f"budgets of {S} symbols and {W} units are too small: 1 and 2 are the least")
+    stop = min(len(stream), start + S)
+    rule = RULES[stream.boundary]
+    if W is None or rule.by_model:
         return stop
     if not rule.counted:
-        return min(stop, start + units)
-    ends = start + 1 + np.flatnonzero(document.unit_ends[start:stop])
-    ends = ends[: units - rule.bos_is_unit]
-    return int(ends[-1]) if len(ends) else stop
+        return min(stop, start + W)
+    ends = np.flatnonzero(stream.unit_ends[start:stop])
+    most = W - rule.bos_is_unit
+    return start + int(ends[most - 1]) + 1 if len(ends) >= most else stop
 
 
-def _units_in(document: SymbolStream, start: int, stop: int) -> int:
-    rule = RULES[document.boundary]
-    if not rule.counted:
-        return stop - start
-    return 1 + int(document.unit_ends[start : stop - 1].sum()) + rule.bos_is_unit
+def _starts(stream: SymbolStream, S: int, W: int | None) -> np.ndarray:
+    rule = RULES[stream.boundary]
+    if S > 0 and (rule.by_model or (W is None and not rule.has_units)):
+        return np.arange(0, len(stream), S)
+    starts, stop = [0], longest_stop(stream, 0, S, W)
+    while stop < len(stream):
+        starts.append(stop)
+        stop = longest_stop(stream, stop, S, W)
+    return np.array(starts, np.int64)

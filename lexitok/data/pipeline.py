@@ -11,9 +11,9 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Batch
+from lexitok.data.batch import Batch, Budget
 from lexitok.data.encoders import Encoder
-from lexitok.data.packing import Packing, PackIterDataset, as_batch
+from lexitok.data.packing import Cutter, Packing, PackIterDataset, as_batch
 from lexitok.data.report import PipelineReport
 from lexitok.data.sources import Corpus, mixed, open_source
 
@@ -60,20 +60,30 @@ class TrainIterator(grain.DatasetIterator[Batch]):
           ValueError: the state is of a pipeline with other settings, which would give other batches; names them.
         """
         theirs = state["settings"]
-        differ = [key for key in self._settings if theirs.get(key) != self._settings[key]]
+        ours = self._settings
+        differ = [key for key in dict.fromkeys([*ours, "second"]) if theirs.get(key) != ours.get(key)]
         if differ:
-            pairs = ", ".join(f"{key} was {theirs.get(key)!r} and is {self._settings[key]!r}" for key in differ)
+            pairs = ", ".join(f"{key} was {theirs.get(key)!r} and is {ours.get(key)!r}" for key in differ)
             raise ValueError(f"the saved data iterator does not fit this pipeline: {pairs}")
         self._parent.set_state(state["pipeline"])
         self.report = PipelineReport(**state["report"])
 
 
-def train_iterator(config: ConfigDict, encoder: Encoder, *, share: tuple[int, int] = (0, 1)) -> TrainIterator:
+def train_iterator(
+    config: ConfigDict,
+    encoder: Encoder,
+    second: Encoder | None = None,
+    *,
+    second_symbols: int | None = None,
+    second_units: int | None = None,
+    share: tuple[int, int] = (0, 1),
+) -> TrainIterator:
     """This process's share of the batches that `config.data` and `config.seed` describe, without end.
 
     Args:
       config: the whole configuration.
       encoder: documents to symbols (`make_encoder`).
+      second, second_symbols, second_units: of a second tokenisation of the same bytes, as of `batch_iterator`.
       share: its number and how many there are: documents are divided among them, and so are the rows of a batch.
 
     Raises:
@@ -89,9 +99,12 @@ def train_iterator(config: ConfigDict, encoder: Encoder, *, share: tuple[int, in
     return batch_iterator(
         corpus,
         encoder,
+        second,
         rows=data.rows // count,
         symbols=data.symbols,
         units=data.units,
+        second_symbols=second_symbols,
+        second_units=second_units,
         packing_bins=data.packing_bins,
         seed=seed,
         workers=data.workers,
@@ -102,10 +115,13 @@ def train_iterator(config: ConfigDict, encoder: Encoder, *, share: tuple[int, in
 def batch_iterator(
     corpus: Corpus,
     encoder: Encoder,
+    second: Encoder | None = None,
     *,
     rows: int,
     symbols: int,
     units: int,
+    second_symbols: int | None = None,
+    second_units: int | None = None,
     packing_bins: int = 64,
     seed: int = 0,
     workers: int = 0,
@@ -115,15 +131,19 @@ def batch_iterator(
     """Batches of `rows` rows of `symbols` symbols and `units` units (the latter not for boundary `none`).
 
     Args:
+      second: of a second tokenisation of the same bytes, which each batch then holds with the alignment of both.
+      second_symbols, second_units: its budgets; None: those of the first.
       shard: this process and the number of processes.
       epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
         a batch are padding.
       workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
     """
-    unit_budget = units if encoder.rule.has_units else None
+    first, other = Budget.of(encoder, symbols, units), None
+    if second is not None:
+        other = Budget.of(second, second_symbols or symbols, second_units or units)
     documents = _documents(corpus, seed, shard, epochs).to_iter_dataset(_READ_AHEAD)
-    packing = Packing(rows=rows, symbols=symbols, units=unit_budget, bins=packing_bins, seed=seed)
-    batches = PackIterDataset(documents, encoder, packing)
+    packing = Packing(rows, first, other, packing_bins, seed)
+    batches = PackIterDataset(documents, Cutter(packing, encoder, second), packing)
     if workers:
         if not flags.FLAGS.is_parsed():  # Grain's workers read its flags, which a notebook has not parsed
             flags.FLAGS.mark_as_parsed()
@@ -136,13 +156,20 @@ def batch_iterator(
         "boundary": encoder.boundary,
         "rows": rows,
         "symbols": symbols,
-        "units": unit_budget,
+        "units": first.W,
         "packing_bins": packing_bins,
         "seed": seed,
         "workers": workers,
         "shard": list(shard),
         "epochs": epochs,
     }
+    if second is not None and other is not None:
+        settings["second"] = {
+            "vocabulary": second.vocabulary.fingerprint,
+            "boundary": second.boundary,
+            "symbols": other.S,
+            "units": other.W,
+        }
     return TrainIterator(iter(batches), settings)
 
 

@@ -16,8 +16,9 @@ class PipelineReport:
       bytes_in: raw bytes of the stretches of documents that went into the rows, by their offsets.
       bytes_scored: raw bytes of the targets in the batches that have weight.
       documents: whose end was in a row.
-      lossy_documents: of those, documents that the tokenizer changed.
+      lossy_documents: of those, documents that a tokenizer changed.
       empty_documents: met and skipped.
+      second_...: the same of a second tokenisation; 0 where there is none.
     """
 
     batches: int = 0
@@ -30,9 +31,14 @@ class PipelineReport:
     documents: int = 0
     lossy_documents: int = 0
     empty_documents: int = 0
+    second_symbols: int = 0
+    second_symbol_capacity: int = 0
+    second_units: int = 0
+    second_unit_capacity: int = 0
+    second_bytes_scored: int = 0
 
     def add(self, account: np.ndarray) -> None:
-        """Adds an account: the attributes in order, int64 `[10]`."""
+        """Adds an account: the attributes in order, int64 `[15]`."""
         for field, value in zip(dataclasses.fields(self), account.tolist(), strict=True):
             setattr(self, field.name, getattr(self, field.name) + value)
 
@@ -42,7 +48,7 @@ class PipelineReport:
 
     def metrics(self) -> dict[str, float]:
         """For a log. Fractions are of what has been delivered so far."""
-        return {
+        found = {
             "data/symbols_filled": self.symbols / max(1, self.symbol_capacity),
             "data/units_filled": self.units / max(1, self.unit_capacity),
             "data/fraction_scored": self.bytes_scored / max(1, self.bytes_in),
@@ -52,3 +58,10 @@ class PipelineReport:
             "data/lossy_documents": float(self.lossy_documents),
             "data/empty_documents": float(self.empty_documents),
         }
+        if self.second_symbol_capacity:
+            found |= {
+                "data/second_symbols_filled": self.second_symbols / self.second_symbol_capacity,
+                "data/second_units_filled": self.second_units / max(1, self.second_unit_capacity),
+                "data/second_fraction_scored": self.second_bytes_scored / max(1, self.bytes_in),
+            }
+        return found

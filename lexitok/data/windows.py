@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch, Budget, Rows, row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import Piece, longest_stop, make_piece
-from lexitok.text.boundaries import SymbolStream
+from lexitok.data.layout import longest_stop, make_piece
+from lexitok.text.boundaries import RULES, SymbolStream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,8 @@ class Span:
     length: int
 
 
-def window_ranges(
-    document: SymbolStream, *, symbols: int, units: int, overlap: float
-) -> Iterator[tuple[int, int, int]]:
-    """Windows of a document: (start, stop, first scored symbol). Scored parts follow each other without a gap.
+def window_ranges(stream: SymbolStream, S: int, W: int | None, overlap: float) -> Iterator[tuple[int, int, int]]:
+    """Windows of a document's stream: (start, stop, first scored symbol). Scored parts follow each other without a gap.
 
     A window begins at the end of a unit, with at most the fraction `overlap` of both budgets before what it scores;
     with less where otherwise it would score nothing.
@@ -44,16 +42,17 @@ def window_ranges(
     """
     if not 0 <= overlap < 1:
         raise ValueError(f"overlap is {overlap}; it is a fraction of a window, at least 0 and below 1")
-    ends = np.flatnonzero(document.unit_ends) + 1
+    ends = np.flatnonzero(stream.unit_ends) + 1
     scored = 0
-    while scored < len(document):
+    while scored < len(stream):
         before = ends[: np.searchsorted(ends, scored, "right")]  # where units end, up to what is to be scored
-        least = max(0, scored - int(overlap * symbols))
-        first = max(int(np.searchsorted(before, least)), len(before) - 1 - int(overlap * units), 0)
+        first = int(np.searchsorted(before, max(0, scored - int(overlap * S))))
+        if W is not None and not RULES[stream.boundary].by_model:
+            first = max(first, len(before) - 1 - int(overlap * W))
         start = int(before[first]) if len(before) > first and scored else scored
-        stop = longest_stop(document, start, symbols, units)
+        stop = longest_stop(stream, start, S, W)
         if stop <= scored:
-            start, stop = scored, longest_stop(document, scored, symbols, units)
+            start, stop = scored, longest_stop(stream, scored, S, W)
         yield start, stop, scored
         scored = stop
 
@@ -61,7 +60,7 @@ def window_ranges(
 def eval_batches(
     documents: Iterable[bytes], encoder: Encoder, *, rows: int, symbols: int, units: int, overlap: float
 ) -> Iterator[tuple[Batch, tuple[Span, ...]]]:
-    """Batches that score every symbol of every document exactly once, and the spans of what each of them scores.
+    """Batches that score every symbol of every document exactly once, and the spans that each of them scores.
 
     Args:
       documents: raw bytes; of an empty one the end (`eot`) is scored.
@@ -74,56 +73,37 @@ def eval_batches(
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
       ValueError: as `window_ranges`.
     """
-    unit_budget = units if encoder.rule.has_units else None
-    filling = _Rows(rows, symbols, unit_budget, encoder.vocabulary.pad)
+    filling = _Filling(rows, Budget.of(encoder, symbols, units))
     for number, data in enumerate(documents):
-        document = encoder.encode(data, f"document {number}")
-        before = np.cumsum(document.nbytes, dtype=np.int64) - document.nbytes
-        budget = units if encoder.rule.counted else symbols + 1
-        for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
-            piece = make_piece(document, start, stop, scored)
-            span = Span(number, 0, scored - start, scored, int(before[scored]), stop - scored)
-            if not filling.add(piece, span):
+        stream = encoder.encode(data, f"document {number}")
+        before = np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes
+        for start, stop, scored in window_ranges(stream, filling.budget.S, filling.budget.W, overlap):
+            piece = make_piece(stream, start, stop, scored)
+            row = filling.rows.row_for(piece)
+            if row is None:
                 yield filling.flush()
-                filling.add(piece, span)
-    if filling.holds_any:
+                row = 0
+            column = filling.rows.put(row, piece) + scored - start
+            filling.spans.append(Span(number, row, column, scored, int(before[scored]), stop - scored))
+    if filling.spans:
         yield filling.flush()
 
 
-class _Rows:
-    """Rows that are filled first-fit."""
+class _Filling:
+    """The batch that is being filled: its rows, and what they score."""
 
-    def __init__(self, rows: int, symbols: int, units: int | None, pad: int):
-        self._rows, self._symbols, self._units, self._pad = rows, symbols, units, pad
-        self._flushed = 0  # batches
+    def __init__(self, rows: int, budget: Budget):
+        self.budget, self._count, self._flushed = budget, rows, 0
         self._empty()
 
     def _empty(self) -> None:
-        self._pieces: list[list[Piece]] = [[] for _ in range(self._rows)]
-        self._free = [(self._symbols, self._units or 0)] * self._rows
-        self._spans: list[Span] = []
-
-    @property
-    def holds_any(self) -> bool:
-        return bool(self._spans)
-
-    def add(self, piece: Piece, span: Span) -> bool:
-        """Puts a piece into the first row that has room; False if there is none. `span` counts from the piece."""
-        needed_symbols, needed_units = len(piece.symbols), 0 if self._units is None else piece.units
-        for row, (symbols, units) in enumerate(self._free):
-            if symbols >= needed_symbols and units >= needed_units:
-                self._free[row] = symbols - needed_symbols, units - needed_units
-                self._pieces[row].append(piece)
-                column = self._symbols - symbols + span.column
-                self._spans.append(dataclasses.replace(span, row=row, column=column))
-                return True
-        return False
+        self.rows = Rows(self._count, self.budget, fit="first")
+        self.spans: list[Span] = []
 
     def flush(self) -> tuple[Batch, tuple[Span, ...]]:
-        """The batch of what is held; holds nothing after that."""
-        seed = (0, self._flushed)
-        batch = pack_rows(self._pieces, symbols=self._symbols, units=self._units, pad=self._pad, seed=seed)
+        """The batch and its spans; holds nothing after that."""
+        batch = dataclasses.replace(self.rows.batch, seeds_B=row_seeds(self._count, 0, self._flushed))
+        spans = tuple(self.spans)
         self._flushed += 1
-        spans = tuple(self._spans)
         self._empty()
         return batch, spans

@@ -1,4 +1,4 @@
-"""Two tokenisations of one text, segment by segment: where their byte offsets coincide, a segment ends.
+"""Two tokenisations of one text, span by span: where their byte offsets coincide, a span ends.
 
 Offsets are of the raw text, so nothing has to be made equal first: a space that one tokenizer puts in front, a text
 that it normalises and a character that it splits change what its tokens are, and not where the text's bytes end.
@@ -12,12 +12,12 @@ from jaxtyping import Bool, Int
 
 from lexitok.text.vocabulary import Vocabulary
 
-NONE = -1  # the segment of a token that has none
+NONE = -1  # the span of a token that has none
 TEXT = 0  # the class of tokens that are text
 
 
 @dataclasses.dataclass(frozen=True)
-class Tokens:
+class TokenEnds:
     """What an alignment has to know of one tokenisation.
 
     Attributes:
@@ -29,7 +29,7 @@ class Tokens:
     classes: Int[np.ndarray, "n"]
 
     @classmethod
-    def of(cls, ids: Int[np.ndarray, "n"], nbytes: Int[np.ndarray, "n"], vocabulary: Vocabulary) -> "Tokens":
+    def of(cls, ids: Int[np.ndarray, "n"], nbytes: Int[np.ndarray, "n"], vocabulary: Vocabulary) -> "TokenEnds":
         """Of an encoding, with `bos` and `eot` of the vocabulary where it has been given them.
 
         Args:
@@ -51,13 +51,13 @@ def classes_of(vocabulary: Vocabulary) -> Int[np.ndarray, "V"]:
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Segments of two tokenisations `a` and `b`, in the order of the text; specials come behind those of text.
+    """Spans of two tokenisations `a` and `b`, in the order of the text; specials come behind those of text.
 
     Attributes:
-      of_a, of_b: each token's segment; `NONE` for a special that the other side has not got there, and for what comes
+      of_a, of_b: each token's span; `NONE` for a special that the other side has not got there, and for what comes
         after the last offset that both have.
-      ends: where each segment of text ends, in bytes of the raw text; all but the first begin where another ends.
-      count: segments, those of specials included.
+      ends: where each span of text ends, in bytes of the raw text; all but the first begin where another ends.
+      count: spans, those of specials included.
     """
 
     of_a: Int[np.ndarray, "n"]
@@ -67,29 +67,29 @@ class Alignment:
 
     @functools.cached_property
     def tokens_of_a(self) -> Int[np.ndarray, "count"]:
-        """How many tokens of `a` each segment has."""
+        """How many tokens of `a` each span has."""
         return np.bincount(self.of_a[self.of_a != NONE], minlength=self.count)
 
     @functools.cached_property
     def tokens_of_b(self) -> Int[np.ndarray, "count"]:
-        """How many tokens of `b` each segment has."""
+        """How many tokens of `b` each span has."""
         return np.bincount(self.of_b[self.of_b != NONE], minlength=self.count)
 
     @property
     def one_to_one(self) -> Bool[np.ndarray, "count"]:
-        """The segments that are a single token on both sides."""
+        """The spans that are a single token on both sides."""
         return (self.tokens_of_a == 1) & (self.tokens_of_b == 1)
 
 
-def align(a: Tokens, b: Tokens) -> Alignment:
-    """The finest segments that both tokenisations have, in time linear in their tokens.
+def align(a: TokenEnds, b: TokenEnds) -> Alignment:
+    """The finest spans that both tokenisations have, in time linear in their tokens.
 
-    A token of text without bytes (a space that was put in front, say) is part of the segment that begins there, or of
+    A token of text without bytes (a space that was put in front, say) is part of the span that begins there, or of
     the last one where none does. Specials at one offset are matched class by class, in their order; a `bos` on one side
-    alone is in no segment.
+    alone is in no span.
 
     Args:
-      a, b: of the same raw text. One may end earlier than the other: what is left over is in no segment.
+      a, b: of the same raw text. One may end earlier than the other: what is left over is in no span.
 
     Raises:
       ValueError: ends that go backwards; names the side and the place.
@@ -99,17 +99,17 @@ def align(a: Tokens, b: Tokens) -> Alignment:
         if len(back):
             raise ValueError(f"token {back[0]} of {name} ends at byte {side.ends[back[0]]}, before the one before it")
     ends = _common(_closing(a), _closing(b))
-    of_a, of_b = _text_segments(a, ends), _text_segments(b, ends)
+    of_a, of_b = _text_spans(a, ends), _text_spans(b, ends)
     specials = _match_specials(a, b, of_a, of_b, len(ends))
     return Alignment(of_a, of_b, ends, len(ends) + specials)
 
 
-def _closing(side: Tokens) -> np.ndarray:
+def _closing(side: TokenEnds) -> np.ndarray:
     """The offsets at which tokens of text with bytes end."""
     return side.ends[_with_bytes(side)]
 
 
-def _with_bytes(side: Tokens) -> np.ndarray:
+def _with_bytes(side: TokenEnds) -> np.ndarray:
     return (side.classes == TEXT) & (np.diff(side.ends, prepend=0) > 0)
 
 
@@ -120,26 +120,26 @@ def _common(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[b[np.minimum(np.searchsorted(b, a), len(b) - 1)] == a]
 
 
-def _text_segments(side: Tokens, ends: np.ndarray) -> np.ndarray:
+def _text_spans(side: TokenEnds, ends: np.ndarray) -> np.ndarray:
     last = len(ends) - 1
     own = np.searchsorted(ends, side.ends, "left")
     following = np.minimum(np.searchsorted(ends, side.ends, "right"), last)
-    segment = np.where(_with_bytes(side), np.where(own > last, NONE, own), following)
-    return np.where(side.classes == TEXT, segment, NONE).astype(np.int32)
+    span = np.where(_with_bytes(side), np.where(own > last, NONE, own), following)
+    return np.where(side.classes == TEXT, span, NONE).astype(np.int32)
 
 
-def _match_specials(a: Tokens, b: Tokens, of_a: np.ndarray, of_b: np.ndarray, first: int) -> int:
-    """Gives the specials that both sides have segments from `first` on; returns how many these are."""
+def _match_specials(a: TokenEnds, b: TokenEnds, of_a: np.ndarray, of_b: np.ndarray, first: int) -> int:
+    """Gives the specials that both sides have spans from `first` on; returns how many these are."""
     at_a, keys_a = _special_keys(a)
     at_b, keys_b = _special_keys(b)
     known = {key: i for i, key in zip(at_a.tolist(), keys_a, strict=True)}
     pairs = sorted((known[key], i) for i, key in zip(at_b.tolist(), keys_b, strict=True) if key in known)
-    for segment, (i, j) in enumerate(pairs, first):
-        of_a[i] = of_b[j] = segment
+    for span, (i, j) in enumerate(pairs, first):
+        of_a[i] = of_b[j] = span
     return len(pairs)
 
 
-def _special_keys(side: Tokens) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+def _special_keys(side: TokenEnds) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
     """Where specials are; and offset, class and how many of that class there were at that offset before."""
     at = np.flatnonzero(side.classes != TEXT)
     seen: dict[tuple[int, int], int] = {}

@@ -5,11 +5,10 @@ from collections import Counter
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import NamedSharding
 
-from lexitok.data.batch import Batch, Tokens, Units
+from lexitok.data.batch import Batch, Budget, empty_batch
 from lexitok.sharding import ROWS
 from lexitok.training.collectives import COLLECTIVES, collectives
 from lexitok.training.setup import Setup
@@ -34,13 +33,11 @@ def abstract_batch(setup: Setup) -> Batch:
     data = setup.config.data
     sharding = NamedSharding(setup.mesh, ROWS)
 
-    def array(*width: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((data.rows, *width), dtype, sharding=sharding)
+    def described(shape: tuple[int, ...], value: int, dtype: Any) -> jax.ShapeDtypeStruct:
+        del value
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
-    S, W = data.symbols, data.units
-    units = Units(array(S), array(S), array(W), array(W)) if setup.encoder.rule.has_units else None
-    tokens = Tokens(array(S), array(S), array(S, dtype=jnp.float32), array(S), array(S), array(S), units)
-    return Batch(tokens, array())
+    return empty_batch(data.rows, Budget.of(setup.encoder, data.symbols, data.units), array=described)
 
 
 def compile_step(setup: Setup) -> jax.stages.Compiled:

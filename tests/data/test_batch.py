@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lexitok.data.batch import pack_rows
-from lexitok.data.layout import make_piece, split_document
+from lexitok.data.layout import cut, make_piece
 
 
 def test_two_pieces_in_a_row(encoders):
@@ -40,7 +40,7 @@ def test_two_pieces_in_a_row(encoders):
 def test_guides_stay_in_their_piece(encoders, kind):
     """A guide of another piece is another document's text; so is a unit."""
     document = encoders[kind].encode(b"one two three four five six seven")
-    pieces = list(split_document(document, 12, 5))
+    pieces = cut(document, 12, 5)
     batch = pack_rows([pieces], symbols=80, units=40, pad=0)
     guides, segments = batch.tokens.units.guide_BxS[0], batch.tokens.segments_BxS[0]
     seen, live = guides >= 0, segments > 0

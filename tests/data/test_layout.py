@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexitok.data.layout import make_piece, piece_ranges, split_document
-from lexitok.data.stretch import cut
+from lexitok.data.layout import cut, longest_stop, make_piece, reach
 from lexitok.text.boundaries import RULES, SymbolStream
 
 BOS = 999
@@ -49,10 +48,19 @@ def documents(draw, boundaries=tuple(RULES)):
 budgets = st.tuples(st.integers(1, 30), st.integers(2, 10))
 
 
+def ranges(stream, S, W):
+    """Start and stop of each piece, one after the other."""
+    start = 0
+    while start < len(stream):
+        stop = longest_stop(stream, start, S, W)
+        yield start, stop
+        start = stop
+
+
 @given(documents(), budgets)
 def test_every_symbol_is_the_target_of_one_position(document, budget):
     """No byte is dropped and none counted twice, whatever the budgets; what is only read has no weight."""
-    pieces = list(split_document(document, *budget))
+    pieces = cut(document, *budget)
     assert np.concatenate([piece.targets for piece in pieces]).tolist() == document.symbols.tolist()
     assert np.concatenate([piece.nbytes for piece in pieces]).tolist() == document.nbytes.tolist()
     weights = np.concatenate([piece.weights for piece in pieces])
@@ -63,7 +71,7 @@ def test_every_symbol_is_the_target_of_one_position(document, budget):
 @given(documents(), budgets)
 def test_pieces_keep_both_budgets(document, budget):
     """A row's shape is fixed: a piece that does not fit could not be packed."""
-    for piece in split_document(document, *budget):
+    for piece in cut(document, *budget):
         assert len(piece.symbols) <= budget[0]
         assert piece.units <= budget[1]
         assert piece.units == (0 if document.boundary == "model" else piece.unit_of.max() + 1)
@@ -72,7 +80,7 @@ def test_pieces_keep_both_budgets(document, budget):
 @given(documents(), budgets)
 def test_inputs_are_bos_and_the_targets_before(document, budget):
     """A position reads the symbol before its target, never the target itself."""
-    for piece in split_document(document, *budget):
+    for piece in cut(document, *budget):
         assert piece.symbols.tolist() == [BOS, *piece.targets[:-1].tolist()]
 
 
@@ -80,7 +88,7 @@ def test_inputs_are_bos_and_the_targets_before(document, budget):
 def test_guides_are_complete_units(document, budget):
     """A guide holds all bytes of its unit, and nothing after the position that sees it: one that is still open, or
     that nobody knows to be closed, would leak. The position that ends a unit may see it under some rules only."""
-    for start, stop in piece_ranges(document, *budget):
+    for start, stop in ranges(document, *budget):
         piece = make_piece(document, start, stop)
         own = piece.guide_of == piece.unit_of
         ends_here = np.append(True, document.unit_ends[start : stop - 1])  # `bos` is a unit by itself
@@ -97,7 +105,7 @@ def test_guides_are_complete_units(document, budget):
 @given(documents(UNITS), budgets)
 def test_units_are_runs_of_positions(document, budget):
     """Units are counted from 0 in the order of their positions: what pools them relies on it."""
-    for piece in split_document(document, *budget):
+    for piece in cut(document, *budget):
         assert piece.unit_of[0] == 0 and set(np.diff(piece.unit_of).tolist()) <= {0, 1}
 
 
@@ -113,7 +121,7 @@ def test_a_unit_is_pooled_from_its_own_symbols(document):
 @given(documents(UNITS), st.integers(2, 30), st.integers(2, 10))
 def test_pieces_end_at_ends_of_units_where_one_is_in_reach(document, symbols, units):
     """A unit that is cut in two is pooled from less than it holds."""
-    for start, stop in piece_ranges(document, symbols, units):
+    for start, stop in ranges(document, symbols, units):
         if not document.unit_ends[stop - 1]:
             assert not document.unit_ends[start:stop].any()
 
@@ -121,28 +129,35 @@ def test_pieces_end_at_ends_of_units_where_one_is_in_reach(document, symbols, un
 @given(documents(("none", "model")), st.integers(1, 30))
 def test_pieces_are_full_where_units_do_not_matter(document, symbols):
     """Where symbols are units, or the model finds them, nothing speaks for a shorter piece."""
-    lengths = [len(piece.symbols) for piece in split_document(document, symbols, symbols + 1)]
+    lengths = [len(piece.symbols) for piece in cut(document, symbols, symbols + 1)]
     assert all(length == symbols for length in lengths[:-1])
 
 
 @given(documents(), budgets)
 def test_all_pieces_at_once_are_the_pieces_one_by_one(document, budget):
-    """The pipeline cuts a document by array operations; `make_piece` says what that has to give."""
-    symbols, units = budget
-    flat = document.boundary == "none"
-    stretches = cut(document, symbols, None if flat else units)
-    pieces = list(split_document(document, symbols, symbols + 1 if flat else units))
-    assert stretches.lengths.tolist() == [len(piece.symbols) for piece in pieces]
-    assert (np.append(0, np.cumsum(stretches.lengths)[:-1]) == stretches.starts).all()
-    names = ["symbols", "targets", "nbytes", "weights"]
-    if document.boundary in UNITS:
-        names += ["unit_of", "guide_of"]
-    else:
-        assert stretches.unit_of is None and stretches.guide_of is None
-    for name in names:
-        found, expected = getattr(stretches, name), np.concatenate([getattr(piece, name) for piece in pieces])
-        assert found.dtype == expected.dtype and found.tolist() == expected.tolist(), name
-    assert stretches.units.tolist() == [0 if flat else piece.units for piece in pieces]
+    """A document is cut by array operations; `make_piece` says of one range what that has to give."""
+    for W in (budget[1], None):
+        pieces = cut(document, budget[0], W)
+        one_by_one = [make_piece(document, *at) for at in ranges(document, budget[0], W)]
+        assert len(pieces) == len(one_by_one)
+        for found, expected in zip(pieces, one_by_one, strict=True):
+            assert found.units == expected.units and found.second is None
+            for name in ("symbols", "targets", "nbytes", "weights", "unit_of", "guide_of"):
+                x, y = getattr(found, name), getattr(expected, name)
+                assert x.dtype == y.dtype and x.tolist() == y.tolist(), name
+
+
+@given(documents(), budgets, st.data())
+def test_reach_is_as_far_as_the_budgets_go(document, budget, data):
+    """Two symbols more would be too many, or open a unit too many: pieces that could be longer waste rows."""
+    S, W = budget
+    start = data.draw(st.integers(0, len(document) - 1))
+    stop = reach(document, start, S, W)
+    piece = make_piece(document, start, stop)
+    assert 0 < len(piece) <= S and piece.units <= W
+    if stop + 2 <= len(document):
+        more = make_piece(document, start, stop + 2)
+        assert len(more) > S or more.units > W
 
 
 @given(documents(), st.data())
@@ -180,7 +195,5 @@ def test_budgets_that_make_no_progress(budget):
     """Without an error this would loop for ever."""
     ones = np.ones(3, np.int32)
     document = SymbolStream(ones, ones, ones > 0, np.arange(3, dtype=np.int32), ones > 0, "lagged", BOS)
-    with pytest.raises(ValueError, match="too small"):
-        list(split_document(document, *budget))
     with pytest.raises(ValueError, match="too small"):
         cut(document, *budget)

@@ -47,9 +47,8 @@ def test_every_symbol_is_scored_once(encoder, documents, symbols, units, overlap
 def test_windows_keep_their_budgets_and_start_at_units(encoder, data, symbols, units, overlap):
     """Context is at most the given fraction, and begins where a unit does."""
     document = encoder.encode(data)
-    budget = symbols + 1 if not encoder.rule.counted else units
-    scored_to = 0
-    for start, stop, scored in window_ranges(document, symbols=symbols, units=budget, overlap=overlap):
+    W, scored_to = None if encoder.boundary == "none" else units, 0
+    for start, stop, scored in window_ranges(document, symbols, W, overlap):
         assert scored == scored_to and start <= scored < stop <= start + symbols
         assert scored - start <= overlap * symbols
         assert start in (0, scored) or document.unit_ends[start - 1]
@@ -60,7 +59,7 @@ def test_windows_keep_their_budgets_and_start_at_units(encoder, data, symbols, u
 def test_later_windows_see_context(encoders):
     """Without it, the first bytes of every window would be scored as if a document began there."""
     document = encoders["bytes"].encode(b"x" * 100)
-    ranges = list(window_ranges(document, symbols=40, units=41, overlap=0.5))
+    ranges = list(window_ranges(document, 40, None, 0.5))
     assert ranges == [(0, 40, 0), (20, 60, 40), (40, 80, 60), (60, 100, 80), (80, 101, 100)]
 
 

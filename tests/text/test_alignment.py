@@ -7,23 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexitok.text.alignment import NONE, TEXT, Tokens, align, classes_of
+from lexitok.text.alignment import NONE, TEXT, TokenEnds, align, classes_of
 from lexitok.text.overlap import overlap
 from lexitok.text.vocabulary import Vocabulary
 
 BOS, EOT = 1, 2
 
 
-def tokens(*parts: bytes | int) -> Tokens:
+def tokens(*parts: bytes | int) -> TokenEnds:
     """Bytes are tokens of text, a number is a special of that class."""
     lengths = [0 if isinstance(part, int) else len(part) for part in parts]
     classes = [part if isinstance(part, int) else TEXT for part in parts]
-    return Tokens(np.cumsum(lengths, dtype=np.int64), np.array(classes, np.int32))
+    return TokenEnds(np.cumsum(lengths, dtype=np.int64), np.array(classes, np.int32))
 
 
-def walked(a: Tokens, b: Tokens) -> tuple[list[int], list[int], int]:
+def walked(a: TokenEnds, b: TokenEnds) -> tuple[list[int], list[int], int]:
     """The two-pointer walk that `align` replaces, for tokens of text with bytes: token by token, the side behind."""
-    i = j = segment = 0
+    i = j = span = 0
     of_a, of_b = [NONE] * len(a.ends), [NONE] * len(b.ends)
     open_a, open_b = [], []
     end_a = end_b = 0
@@ -39,10 +39,10 @@ def walked(a: Tokens, b: Tokens) -> tuple[list[int], list[int], int]:
         if end_a == end_b and open_a and open_b:
             for side, held in ((of_a, open_a), (of_b, open_b)):
                 for token in held:
-                    side[token] = segment
+                    side[token] = span
                 held.clear()
-            segment += 1
-    return of_a, of_b, segment
+            span += 1
+    return of_a, of_b, span
 
 
 cuts = st.lists(st.integers(1, 7), max_size=60)
@@ -50,9 +50,9 @@ cuts = st.lists(st.integers(1, 7), max_size=60)
 
 @settings(max_examples=300, deadline=None)
 @given(cuts, cuts)
-def test_segments_are_those_of_a_walk_along_both(a, b):
-    """Also where one side ends before the other: what is left over has no segment."""
-    sides = [Tokens(np.cumsum(np.array(side, np.int64)), np.zeros(len(side), np.int32)) for side in (a, b)]
+def test_spans_are_those_of_a_walk_along_both(a, b):
+    """Also where one side ends before the other: what is left over has no span."""
+    sides = [TokenEnds(np.cumsum(np.array(side, np.int64)), np.zeros(len(side), np.int32)) for side in (a, b)]
     found = align(*sides)
     of_a, of_b, count = walked(*sides)
     assert found.of_a.tolist() == of_a and found.of_b.tolist() == of_b and found.count == count
@@ -67,14 +67,14 @@ def test_thousands_of_random_partitions_align_as_the_walk_does():
         for chance in rng.uniform(0.05, 1.0, 2):
             ends = np.flatnonzero(rng.random(length) < chance) + 1
             ends = np.union1d(ends, [length]).astype(np.int64)
-            sides.append(Tokens(ends, np.zeros(len(ends), np.int32)))
+            sides.append(TokenEnds(ends, np.zeros(len(ends), np.int32)))
         found = align(*sides)
         of_a, of_b, count = walked(*sides)
         assert found.of_a.tolist() == of_a and found.of_b.tolist() == of_b and found.count == count
 
 
-def test_a_segment_is_as_fine_as_both_sides_allow():
-    """AB|C|D against A|B|C|D has three segments: what matches after a longer span is not swallowed by it."""
+def test_a_span_is_as_fine_as_both_sides_allow():
+    """AB|C|D against A|B|C|D has three spans: what matches after a longer one is not swallowed by it."""
     found = align(tokens(b"AB", b"C", b"D"), tokens(b"A", b"B", b"C", b"D"))
     assert found.of_a.tolist() == [0, 1, 2] and found.of_b.tolist() == [0, 0, 1, 2]
     assert found.ends.tolist() == [2, 3, 4]
@@ -120,7 +120,7 @@ def test_nothing_aligns_with_nothing():
 
 def test_ends_that_go_backwards_are_refused():
     """They are not offsets of one text."""
-    wrong = Tokens(np.array([3, 2], np.int64), np.zeros(2, np.int32))
+    wrong = TokenEnds(np.array([3, 2], np.int64), np.zeros(2, np.int32))
     with pytest.raises(ValueError, match="token 1 of b ends at byte 2, before the one before it"):
         align(tokens(b"abc"), wrong)
 
@@ -129,7 +129,7 @@ def test_two_thousand_tokens_take_less_than_a_millisecond():
     """Alignment must not be what a pipeline waits for; the best of many, as other work disturbs the rest."""
     rng = np.random.default_rng(0)
     ends = np.sort(rng.choice(np.arange(1, 8000), (2, 2000), replace=False)).astype(np.int64)
-    a, b = (Tokens(np.append(side, 8000), np.append(np.zeros(2000, np.int32), 2)) for side in ends)
+    a, b = (TokenEnds(np.append(side, 8000), np.append(np.zeros(2000, np.int32), 2)) for side in ends)
     best = np.inf
     for _ in range(30):
         began = time.perf_counter()
@@ -145,7 +145,7 @@ def vocabulary(*texts: bytes) -> Vocabulary:
 def test_classes_tell_text_from_the_ends_of_it():
     """`pad` is `eot` in many vocabularies, and stays the end of the text."""
     assert classes_of(vocabulary(b"a")).tolist() == [BOS, EOT, TEXT]
-    found = Tokens.of(np.array([0, 2, 2, 1], np.int32), np.array([0, 1, 1, 0], np.int32), vocabulary(b"a"))
+    found = TokenEnds.of(np.array([0, 2, 2, 1], np.int32), np.array([0, 1, 1, 0], np.int32), vocabulary(b"a"))
     assert found.ends.tolist() == [0, 1, 2, 2] and found.classes.tolist() == [BOS, TEXT, TEXT, EOT]
 
 

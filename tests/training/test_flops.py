@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from samples import FAMILY, Pairs, small_config
 
 from lexitok import config as C
-from lexitok.data.batch import Batch, Tokens, Units
+from lexitok.data.batch import Batch, Budget, empty_batch
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.models.build import model_for, model_maker
 from lexitok.ops.attention import IMPLEMENTATIONS, Positions, attention
@@ -25,12 +25,8 @@ ONE = 2 * 4 * 8 * 8  # FLOPs of X @ W
 
 
 def abstract_batch(B: int, S: int, units: int) -> Batch:
-    def array(*width, dtype=jnp.int32):
-        return jax.ShapeDtypeStruct((B, *width), dtype)
-
-    s = array(S)
-    of_units = Units(s, s, array(units), array(units)) if units else None
-    return Batch(Tokens(s, s, array(S, dtype=jnp.float32), s, s, s, of_units), array())
+    budget = Budget(S, units or None, pad=0)
+    return empty_batch(B, budget, array=lambda shape, _, dtype: jax.ShapeDtypeStruct(shape, dtype))
 
 
 def abstract_model(c: ConfigDict):
