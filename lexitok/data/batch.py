@@ -271,19 +271,19 @@ def _second_of(piece: Piece) -> Piece:
 
 
 class _Side:
-    """The rows of one tokenisation, and what is left of their budgets."""
+    """The rows of one tokenisation, and what is left of their budgets.
+
+    Attributes:
+      left: int64 `[rows]`, symbols and units that each row has room for, together.
+    """
 
     def __init__(self, tokens: Tokens, budget: Budget):
         self._tokens, self._budget = tokens, budget
         rows = len(tokens.symbols_BxS)
         self._free_S = np.full(rows, budget.S, np.int64)
         self._free_W = np.full(rows, budget.W or 0, np.int64)
+        self.left = self._free_S + self._free_W
         self._count = np.arange(max(budget.S, budget.W or 0), dtype=np.int32)
-
-    @property
-    def left(self) -> np.ndarray:
-        """Symbols and units that each row has room for, together."""
-        return self._free_S + self._free_W
 
     def fits(self, piece: Piece) -> np.ndarray:
         """bool `[rows]`: which have room for the piece."""
@@ -302,6 +302,7 @@ class _Side:
         tokens, n = self._tokens, len(piece)
         begin = self._budget.S - int(self._free_S[row])
         self._free_S[row] -= n
+        self.left[row] -= n
         at = (row, slice(begin, begin + n))
         tokens.symbols_BxS[at] = piece.symbols
         tokens.targets_BxS[at] = piece.targets
@@ -312,6 +313,7 @@ class _Side:
         if self._budget.W is not None and piece.units:
             self._put_units(at, number, piece, self._budget.W - int(self._free_W[row]))
             self._free_W[row] -= piece.units
+            self.left[row] -= piece.units
         return begin
 
     def _put_units(self, at: tuple[int, slice], number: int, piece: Piece, begin: int) -> None:

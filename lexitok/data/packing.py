@@ -68,10 +68,10 @@ class PackIterDataset(grain.IterDataset):
 
 @dataclasses.dataclass(frozen=True)
 class CutDocument:
-    """The pieces of a document of `nbytes` raw bytes, and whether a tokenizer changed it."""
+    """The pieces of a document, the raw bytes that each of them takes, and whether a tokenizer changed the document."""
 
     pieces: list[Piece]
-    nbytes: int
+    nbytes: list[int]
     lossy: bool
 
 
@@ -88,10 +88,18 @@ class Cutter:
         stream, lossy = self._encoder.measure(raw.data, raw.id)
         first, second = self._packing.first, self._packing.second
         if self._second is None or second is None:
-            return CutDocument(cut(stream, first.S, first.W), len(raw.data), lossy)
+            pieces = cut(stream, first.S, first.W)
+            return CutDocument(pieces, _raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy)
         other, other_lossy = self._second.measure(raw.data, raw.id)
         pieces = cut_together(stream, other, (first, second), self._classes, raw.id)
-        return CutDocument(pieces, len(raw.data), lossy or other_lossy)
+        return CutDocument(pieces, _raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or other_lossy)
+
+
+def _raw_bytes(pieces: list[Piece], nbytes: np.ndarray, total: int) -> list[int]:
+    starts = np.cumsum([0] + [len(piece) for piece in pieces[:-1]])
+    found = np.add.reduceat(nbytes, starts, dtype=np.int64).tolist()
+    found[-1] = total - sum(found[:-1])  # what the encoder or the cut had left of the document would show as dropped
+    return found
 
 
 class PackIterator(grain.DatasetIterator):
@@ -176,21 +184,17 @@ class Group:
 
     def take(self, document: CutDocument, first: int) -> int:
         """Takes pieces from `first` on as long as they fit; returns the number of the first one that did not."""
-        pieces = document.pieces
-        last = len(pieces) - 1
+        last = len(document.pieces) - 1
         for number in range(first, last + 1):
-            row = self._rows.row_for(pieces[number])
+            piece = document.pieces[number]
+            row = self._rows.row_for(piece)
             if row is None:
                 return number
-            self._rows.put(row, pieces[number])
-            if number < last:
-                self._accounts[row, _BYTES_IN] += int(pieces[number].nbytes.sum())
-                continue
-            # What the encoder or the cut had left of the document would show as dropped.
-            before = sum(int(piece.nbytes.sum()) for piece in pieces[:-1])
-            self._accounts[row, _BYTES_IN] += document.nbytes - before
-            self._accounts[row, _DOCUMENTS] += 1
-            self._accounts[row, _LOSSY] += document.lossy
+            self._rows.put(row, piece)
+            self._accounts[row, _BYTES_IN] += document.nbytes[number]
+            if number == last:
+                self._accounts[row, _DOCUMENTS] += 1
+                self._accounts[row, _LOSSY] += document.lossy
         return last + 1
 
     def batches(self, seed: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ import pytest
 from samples import TEXT, Pairs
 
 from lexitok.config import default_config
-from lexitok.data.batch import pack_rows
+from lexitok.data.batch import Budget, empty_batch, pack_rows
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.layout import cut
 from lexitok.data.pipeline import batch_iterator, train_iterator
@@ -295,6 +295,23 @@ def test_a_byte_that_an_encoder_loses_shows_as_dropped(encoders, corpus_of):
     iterator = batch_iterator(corpus_of([b"abc", b"defg"]), Loses(encoders["subword"].tokenizer), **SHAPE, epochs=1)
     next(iterator)
     assert iterator.report.bytes_dropped == 2
+
+
+@pytest.mark.parametrize("second", [None, "bytes", "slots"])
+def test_the_empty_batch_has_the_shapes_of_all_others(encoder, encoders, corpus_of, second):
+    """A step is compiled for it before there is any data; another shape or type would be compiled again."""
+    second = None if second is None else encoders[second]
+    sizes = {"second_symbols": 70, "second_units": 26}
+    budgets = [Budget.of(encoder, 64, 24), None if second is None else Budget.of(second, *sizes.values())]
+    described = empty_batch(4, *budgets, array=lambda shape, _, dtype: jax.ShapeDtypeStruct(shape, dtype))
+    batch = next(batch_iterator(corpus_of(DOCUMENTS), encoder, second, **SHAPE, **sizes))
+    assert jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch) == described
+    empty = empty_batch(4, *budgets)
+    units = None if budgets[0].W is None else 24
+    expected = pack_rows([[]] * 4, symbols=64, units=units, pad=encoder.vocabulary.pad, second=budgets[1])
+    expected = dataclasses.replace(expected, seeds_B=empty.seeds_B)
+    jax.tree.map(np.testing.assert_array_equal, empty, expected)
+    assert not empty.tokens.segments_BxS.any() and not empty.tokens.weights_BxS.any()
 
 
 def test_train_iterator_follows_the_config(tmp_path, encoders):
