@@ -343,14 +343,17 @@ if __name__ == "__main__":
     config.data.source, config.data.cache = f"text:{sys.argv[1]}/*.txt", sys.argv[1] + "/cache"
     config.data.rows, config.data.symbols, config.data.units = 2, 64, 24
     config.data.packing_bins, config.data.workers = 4, 2
-    encoder = make_encoder(config.text)
-    whole, resumed = train_iterator(config, encoder), train_iterator(config, encoder)
+    encoder, second = make_encoder(config.text), make_encoder(config.text)
+    whole, resumed = train_iterator(config, encoder, second), train_iterator(config, encoder, second)
     for _ in range(5):
         next(whole)
     resumed.set_state(json.loads(json.dumps(whole.get_state())))
     for _ in range(5):
         jax.tree.map(np.testing.assert_array_equal, next(resumed), next(whole))
     assert resumed.report == whole.report and whole.report.bytes_dropped == 0
+    batch = next(whole)
+    np.testing.assert_array_equal(batch.second.targets_BxS, batch.tokens.targets_BxS)
+    np.testing.assert_array_equal(batch.alignment.of_first_BxS, batch.alignment.of_second_BxT)
 """
 
 

@@ -11,7 +11,7 @@ from samples import Pairs
 from lexitok.config import default_config
 from lexitok.data.batch import Budget, pack_rows
 from lexitok.data.encoders import SubwordEncoder
-from lexitok.data.layout import cut, make_piece
+from lexitok.data.layout import cut, make_piece, reach
 from lexitok.data.pipeline import batch_iterator, train_iterator
 from lexitok.data.two_streams import cut_together, shared_stops
 from lexitok.text.alignment import NONE, TokenEnds, align, classes_of
@@ -65,28 +65,40 @@ def test_pieces_are_the_same_bytes_on_both_sides(encoder_of, a, b, data, symbols
         assert raw(encoders[0], piece) == raw(encoders[1], piece.second)
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(a=kinds, b=kinds, data=texts, symbols=st.integers(24, 60), units=st.integers(6, 20))
-def test_pieces_are_as_long_as_the_budgets_allow(encoder_of, a, b, data, symbols, units):
-    """A piece ends where units of both end, if such a place is within reach; the next such place is out of reach."""
+def test_pieces_end_at_the_furthest_place_at_which_units_of_both_end(encoder_of, a, b, data, symbols, units):
+    """A unit that is cut in two is pooled from less than it holds, and a piece that could be longer wastes rows."""
     encoders = encoder_of[a], encoder_of[b]
     budgets = budgets_of(encoders, symbols, units)
     streams, pieces = cut_by(encoders, data, budgets)
     stops = [tuple(stop) for stop in np.append(shared_stops(*streams), [[len(s)] for s in streams], axis=1).T.tolist()]
-
-    def fits(start, stop):
-        ranges = [make_piece(s, i, j) for s, i, j in zip(streams, start, stop, strict=True)]
-        return all(len(p) <= b.S and (b.W is None or p.units < b.W) for p, b in zip(ranges, budgets, strict=True))
+    assert stops == sorted(stops) and all(x[0] < y[0] and x[1] < y[1] for x, y in itertools.pairwise(stops))
 
     def whole(stop):
         return all(stream.unit_ends[at - 1] for stream, at in zip(streams, stop, strict=True))
 
     lengths = [(len(piece), len(piece.second)) for piece in pieces]
     places = [tuple(at) for at in np.cumsum([(0, 0), *lengths], axis=0).tolist()]
-    assert set(places[1:]) <= set(stops)
     for start, stop in itertools.pairwise(places):
-        beyond = [place for place in stops if place > stop and fits(start, place)]
-        assert not any(map(whole, beyond)) and (whole(stop) or not beyond)
+        far = [reach(s, at, b.S, b.W) for s, at, b in zip(streams, start, budgets, strict=True)]
+        within = [place for place in stops if start < place and place[0] <= far[0] and place[1] <= far[1]]
+        assert stop == max(filter(whole, within), default=within[-1])
+
+
+@pytest.mark.parametrize("b", ["bytes", "fused"])
+@pytest.mark.parametrize("a", KINDS)
+def test_the_end_of_a_document_may_be_left_over(encoder_of, a, b):
+    """Where all its bytes just fit, its end does not: it is predicted all the same, on both sides."""
+    encoders = encoder_of[a], encoder_of[b]
+    data = b"the cat, in"
+    budgets = Budget.of(encoders[0], 40, 20), Budget.of(encoders[1], len(data), 20)
+    streams, (most, last) = cut_by(encoders, data, budgets)
+    assert raw(encoders[0], last) == raw(encoders[1], last.second) and data.endswith(raw(encoders[0], last))
+    assert len(most) + len(last) == len(streams[0]) and len(most.second) + len(last.second) == len(streams[1])
+    ends = [encoder.vocabulary.eot for encoder in encoders]
+    assert [last.targets[-1], last.second.targets[-1]] == ends
+    assert last.alignment.of_a[-1] == last.alignment.of_b[-1] == last.alignment.count - 1
 
 
 @settings(max_examples=100)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexitok.config import default_config
+from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import make_encoder
 from lexitok.data.windows import eval_batches, window_ranges
 from lexitok.text.alphabet import InvalidUtf8Error
@@ -61,6 +62,14 @@ def test_later_windows_see_context(encoders):
     document = encoders["bytes"].encode(b"x" * 100)
     ranges = list(window_ranges(document, 40, None, 0.5))
     assert ranges == [(0, 40, 0), (20, 60, 40), (40, 80, 60), (60, 100, 80), (80, 101, 100)]
+
+
+def test_a_window_goes_to_the_first_row_that_has_room(encoders):
+    """Rows have random numbers of their own (`seeds_B`), so where a document is read is a part of its score."""
+    documents = [b"a" * 4, b"a" * 7, b"a", b"a" * 3]  # and an end each: to the fullest row, the third would go below
+    ((batch, spans),) = eval_batches(documents, encoders["bytes"], rows=3, symbols=10, units=9, overlap=0.5)
+    assert [(span.row, span.column) for span in spans] == [(0, 0), (1, 0), (0, 5), (2, 0)]
+    assert batch.seeds_B.tolist() == row_seeds(3, 0, 0).tolist()
 
 
 def test_a_document_is_named_when_it_cannot_be_encoded(encoders):
