@@ -59,8 +59,7 @@ def put_rows(tree: Any) -> Any:
 
 def put_share(tree: Any, mesh: Mesh) -> Any:
     """As `put_rows`, from this process's share of the rows (`row_share`) in place of all of them."""
-    index, count = row_share(mesh)
-    del index
+    _, count = row_share(mesh)
     ways = mesh.shape["data"] * mesh.shape["fsdp"]
     own = sorted({at[0].start or 0 for at in _indices(mesh, ways).values()})  # places in data x fsdp, in order
     return jax.tree.map(lambda x: _put(x, mesh, len(x) * count, own), tree)

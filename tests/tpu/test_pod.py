@@ -9,7 +9,7 @@ import pytest
 
 from lexitok.config.files import load_config
 from lexitok.models.build import model_maker
-from lexitok.sharding import AXES, MeshError, make_mesh
+from lexitok.sharding import AXES, MeshError, make_mesh, row_share
 from lexitok.training.ahead_of_time import compile_step, describe, pod_devices
 from lexitok.training.collectives import collectives
 from lexitok.training.setup import make_setup
@@ -117,6 +117,16 @@ def test_step_compiles_for_two_slices():
     assert [slices_of(replica) for replica in setup.mesh.devices] == [{0}, {1}]
     assert found["argument_bytes"] < 1.35 * nbytes(setup.abstract_state) / 16 + 2e6, "the state is not split"
     assert found.get("all-reduce", 0) + found.get("reduce-scatter", 0) > 0
+
+
+def test_processes_that_hold_the_same_rows_have_one_share():
+    """Where `tensor` goes across hosts they have to read the same rows; else each would feed the others' halves."""
+    devices = pod_devices("v5e:4x4")
+    hosts = len({device.process_index for device in devices})
+    assert hosts > 1
+    assert row_share(make_mesh(1, 1, 16, devices=devices)) == (0, 1)
+    index, count = row_share(make_mesh(16, 1, 1, devices=devices))
+    assert count == hosts and 0 <= index < count
 
 
 def test_unknown_topology_is_named():
