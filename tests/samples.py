@@ -11,9 +11,10 @@ from ml_collections import ConfigDict
 
 from lexitok import config as C
 from lexitok.config.files import load_config
-from lexitok.data.batch import Batch, Tokens, pack_rows
+from lexitok.data.batch import Batch, Tokens
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import Piece, make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.models.build import model_for
 from lexitok.text.vocabulary import Encoding, Vocabulary
 

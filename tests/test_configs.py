@@ -10,9 +10,10 @@ from flax import nnx
 from samples import Pairs
 
 from lexitok.config.files import format_config, load_config
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.models.build import model_for
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.inference.decoder import Decoder, positions_of
 from lexitok.inference.sampling import Sampling, draw, row_keys, step_keys
 

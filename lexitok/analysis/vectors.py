@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch
 from lexitok.data.encoders import ByteUnitEncoder, Encoder
 from lexitok.data.layout import Piece, make_piece
+from lexitok.data.placement import put_batch
+from lexitok.data.rows import pack_rows
 from lexitok.sharding import put_rows
 
 ROWS = 64  # words read at once
@@ -49,7 +51,7 @@ def unit_vectors(model: Any, encoder: Encoder, words: Sequence[bytes], context: 
         filled = [[piece] for piece, _ in rows] + [[]] * (ROWS - len(rows))
         batch = pack_rows(filled, symbols=symbols, units=units, pad=encoder.vocabulary.pad)
         index = np.array([unit for _, unit in rows] + [0] * (ROWS - len(rows)), np.int32)
-        out.append(jax.device_get(_vectors(model, put_rows(batch), put_rows(index)))[: len(rows)])
+        out.append(jax.device_get(_vectors(model, put_batch(batch), put_rows(index)))[: len(rows)])
     return np.concatenate(out)
 
 

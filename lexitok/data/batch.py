@@ -6,7 +6,7 @@ by its position.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import Piece
 from lexitok.text.alignment import NONE
 
 # A leaf is a JAX or a numpy array, or what a tree map puts in its place (a shape, a sharding, None).
@@ -96,12 +95,21 @@ class Batch:
       seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
       second: the same bytes, piece by piece, in a second tokenisation; None without one.
       alignment: of the targets of `tokens` and `second`.
+      vocabulary: arrays that interfaces make the vectors of symbols from (`Interface.bind`), where the batch's symbols
+        are of a vocabulary of its own; None: they are of the model's. All rows share it, so it is split with none.
     """
 
     tokens: Tokens | Any
     seeds_B: IntLeafB
     second: Tokens | Any = None
     alignment: Alignment | Any = None
+    vocabulary: Any = None
+
+
+def map_rows(of_rows: Callable[[Any], Any], batch: Batch, whole: Callable[[Any], Any] = lambda x: x) -> Batch:
+    """The batch with `of_rows` of each array `[B, ...]`, and `whole` of those that all rows share."""
+    rows = jax.tree.map(of_rows, dataclasses.replace(batch, vocabulary=None))
+    return dataclasses.replace(rows, vocabulary=jax.tree.map(whole, batch.vocabulary))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +130,25 @@ class Budget:
     def of(cls, encoder: Encoder, symbols: int, units: int) -> "Budget":
         """Of an encoder's symbols; `units` counts where symbols are not units."""
         return cls(symbols, units if encoder.rule.has_units else None, encoder.vocabulary.pad)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tokenisation:
+    """A second tokenisation that every batch is to hold.
+
+    Attributes:
+      encoder: of its symbols.
+      symbols, units: its budgets of a row (`units` where symbols are not units).
+    """
+
+    encoder: Encoder
+    symbols: int
+    units: int
+
+    @property
+    def budget(self) -> Budget:
+        """What a row has room for."""
+        return Budget.of(self.encoder, self.symbols, self.units)
 
 
 def empty_batch(
@@ -170,156 +197,3 @@ def row_seeds(rows: int, *seed: int) -> np.ndarray:
     """int32 `[rows]`, from the seed and a row's number alone: no row depends on how many there are."""
     states = (np.random.SeedSequence((*seed, row)).generate_state(1)[0] for row in range(rows))
     return np.array([state >> 1 for state in states], np.int32)
-
-
-def pack_rows(
-    rows: Sequence[Sequence[Piece]],
-    *,
-    symbols: int,
-    units: int | None,
-    pad: int,
-    second: Budget | None = None,
-    seed: Sequence[int] = (0,),
-) -> Batch:
-    """Packs pieces as given, a sequence of pieces a row, into a batch of numpy arrays.
-
-    Args:
-      rows: the pieces of each row; together within all budgets.
-      symbols: `S`.
-      units: `W`, or None for models whose symbols are units.
-      pad: the symbol that fills rows.
-      second: the budget of the pieces' second tokenisation; None to leave that out.
-      seed: of the rows' own seeds.
-
-    Raises:
-      ValueError: a row does not fit its budgets, or a piece has no second tokenisation; names the row.
-    """
-    filling = Rows(len(rows), Budget(symbols, units, pad), second)
-    for row, pieces in enumerate(rows):
-        for piece in pieces:
-            filling.check(row, piece)
-            filling.put(row, piece)
-    return dataclasses.replace(filling.batch, seeds_B=row_seeds(len(rows), *seed))
-
-
-def _fullest(fits: np.ndarray, left: np.ndarray) -> int:
-    return int(np.where(fits, left, np.iinfo(left.dtype).max).argmin())
-
-
-def _first(fits: np.ndarray, left: np.ndarray) -> int:
-    del left
-    return int(fits.argmax())
-
-
-FITS = {"best": _fullest, "first": _first}  # which of the rows that have room takes a piece
-
-
-class Rows:
-    """Rows that are being filled, under all their budgets at once.
-
-    Attributes:
-      batch: what the rows hold, numpy arrays; what no piece has filled is padding.
-      pieces: int64 `[rows]`, how many pieces each row holds.
-    """
-
-    def __init__(self, rows: int, first: Budget, second: Budget | None = None, *, fit: str = "best"):
-        self.batch = empty_batch(rows, first, second)
-        self.pieces = np.zeros(rows, np.int64)
-        self._first = _Side(self.batch.tokens, first)
-        self._second = None if second is None else _Side(self.batch.second, second)
-        self._spans = np.zeros(rows, np.int32)
-        self._choose = FITS[fit]
-
-    def row_for(self, piece: Piece) -> int | None:
-        """The row that takes the piece: `best`: the one that it leaves fullest; `first`; None: it fits into none."""
-        fits, left = self._first.fits(piece), self._first.left
-        if self._second is not None:
-            fits, left = fits & self._second.fits(_second_of(piece)), left + self._second.left
-        row = self._choose(fits, left)
-        return row if fits[row] else None
-
-    def put(self, row: int, piece: Piece) -> int:
-        """Fills a row further, with a piece that fits; returns the column at which it begins."""
-        self.pieces[row] += 1
-        number = int(self.pieces[row])
-        column = self._first.put(row, number, piece)
-        if self._second is not None:
-            second = _second_of(piece)
-            self._put_spans(row, piece, column, self._second.put(row, number, second))
-        return column
-
-    def check(self, row: int, piece: Piece) -> None:
-        """Raises a ValueError unless the piece fits into the row; says which budget is too small."""
-        self._first.check(row, piece, "")
-        if self._second is not None:
-            self._second.check(row, _second_of(piece), " of the second tokenisation")
-
-    def _put_spans(self, row: int, piece: Piece, column: int, second_column: int) -> None:
-        found, before, out = piece.alignment, self._spans[row], self.batch.alignment
-        assert found is not None
-        for of, at, into in ((found.of_a, column, out.of_first_BxS), (found.of_b, second_column, out.of_second_BxT)):
-            into[row, at : at + len(of)] = np.where(of == NONE, np.int32(NONE), of + before)
-        self._spans[row] += found.count
-
-
-def _second_of(piece: Piece) -> Piece:
-    if piece.second is None or piece.alignment is None:
-        raise ValueError(
-            "a piece without a second tokenisation cannot go into rows that have one: cut_together makes it"
-        )
-    return piece.second
-
-
-class _Side:
-    """The rows of one tokenisation, and what is left of their budgets.
-
-    Attributes:
-      left: int64 `[rows]`, symbols and units that each row has room for, together.
-    """
-
-    def __init__(self, tokens: Tokens, budget: Budget):
-        self._tokens, self._budget = tokens, budget
-        rows = len(tokens.symbols_BxS)
-        self._free_S = np.full(rows, budget.S, np.int64)
-        self._free_W = np.full(rows, budget.W or 0, np.int64)
-        self.left = self._free_S + self._free_W
-        self._count = np.arange(max(budget.S, budget.W or 0), dtype=np.int32)
-
-    def fits(self, piece: Piece) -> np.ndarray:
-        """bool `[rows]`: which have room for the piece."""
-        fits = self._free_S >= len(piece)
-        return fits if self._budget.W is None else fits & (self._free_W >= piece.units)
-
-    def check(self, row: int, piece: Piece, of: str) -> None:
-        sizes = [("symbols", self._budget.S, self._free_S, len(piece))]
-        if self._budget.W is not None:
-            sizes.append(("units", self._budget.W, self._free_W, piece.units))
-        for name, budget, free, needed in sizes:
-            if needed > free[row]:
-                raise ValueError(f"row {row} holds {budget - free[row] + needed} {name}{of}, its budget is {budget}")
-
-    def put(self, row: int, number: int, piece: Piece) -> int:
-        tokens, n = self._tokens, len(piece)
-        begin = self._budget.S - int(self._free_S[row])
-        self._free_S[row] -= n
-        self.left[row] -= n
-        at = (row, slice(begin, begin + n))
-        tokens.symbols_BxS[at] = piece.symbols
-        tokens.targets_BxS[at] = piece.targets
-        tokens.weights_BxS[at] = piece.weights
-        tokens.bytes_BxS[at] = piece.nbytes
-        tokens.segments_BxS[at] = number
-        tokens.positions_BxS[at] = self._count[:n]
-        if self._budget.W is not None and piece.units:
-            self._put_units(at, number, piece, self._budget.W - int(self._free_W[row]))
-            self._free_W[row] -= piece.units
-            self.left[row] -= piece.units
-        return begin
-
-    def _put_units(self, at: tuple[int, slice], number: int, piece: Piece, begin: int) -> None:
-        units = self._tokens.units
-        units.of_BxS[at] = piece.unit_of + begin
-        units.guide_BxS[at] = np.where(piece.guide_of < 0, np.int32(-1), piece.guide_of + begin)
-        at = (at[0], slice(begin, begin + piece.units))
-        units.segments_BxW[at] = number
-        units.positions_BxW[at] = self._count[: piece.units]

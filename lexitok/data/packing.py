@@ -16,11 +16,12 @@ import grain
 import jax
 import numpy as np
 
-from lexitok.data.batch import Alignment, Batch, Budget, Rows, Tokens, Units
+from lexitok.data.batch import Alignment, Batch, Budget, Tokens, Units
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece, cut
 from lexitok.data.readers import SourceError
 from lexitok.data.report import PipelineReport
+from lexitok.data.rows import Rows
 from lexitok.data.sources import RawDocument
 from lexitok.data.two_streams import cut_together
 from lexitok.text.alignment import classes_of

@@ -11,7 +11,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Batch, Budget
+from lexitok.data.batch import Batch, Budget, Tokenisation
 from lexitok.data.encoders import Encoder
 from lexitok.data.packing import Cutter, Packing, PackIterDataset, as_batch
 from lexitok.data.report import PipelineReport
@@ -72,10 +72,8 @@ class TrainIterator(grain.DatasetIterator[Batch]):
 def train_iterator(
     config: ConfigDict,
     encoder: Encoder,
-    second: Encoder | None = None,
+    second: Tokenisation | None = None,
     *,
-    second_symbols: int | None = None,
-    second_units: int | None = None,
     share: tuple[int, int] = (0, 1),
 ) -> TrainIterator:
     """This process's share of the batches that `config.data` and `config.seed` describe, without end.
@@ -83,7 +81,7 @@ def train_iterator(
     Args:
       config: the whole configuration.
       encoder: documents to symbols (`make_encoder`).
-      second, second_symbols, second_units: of a second tokenisation of the same bytes, as of `batch_iterator`.
+      second: as of `batch_iterator`.
       share: its number and how many there are: documents are divided among them, and so are the rows of a batch.
 
     Raises:
@@ -103,8 +101,6 @@ def train_iterator(
         rows=data.rows // count,
         symbols=data.symbols,
         units=data.units,
-        second_symbols=second_symbols,
-        second_units=second_units,
         packing_bins=data.packing_bins,
         seed=seed,
         workers=data.workers,
@@ -115,13 +111,11 @@ def train_iterator(
 def batch_iterator(
     corpus: Corpus,
     encoder: Encoder,
-    second: Encoder | None = None,
+    second: Tokenisation | None = None,
     *,
     rows: int,
     symbols: int,
     units: int,
-    second_symbols: int | None = None,
-    second_units: int | None = None,
     packing_bins: int = 64,
     seed: int = 0,
     workers: int = 0,
@@ -131,19 +125,16 @@ def batch_iterator(
     """Batches of `rows` rows of `symbols` symbols and `units` units (the latter not for boundary `none`).
 
     Args:
-      second: of a second tokenisation of the same bytes, which each batch then holds with the alignment of both.
-      second_symbols, second_units: its budgets; None: those of the first.
+      second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
       shard: this process and the number of processes.
       epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
         a batch are padding.
       workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
     """
-    first, other = Budget.of(encoder, symbols, units), None
-    if second is not None:
-        other = Budget.of(second, second_symbols or symbols, second_units or units)
+    first, other = Budget.of(encoder, symbols, units), None if second is None else second.budget
     documents = _documents(corpus, seed, shard, epochs).to_iter_dataset(_READ_AHEAD)
     packing = Packing(rows, first, other, packing_bins, seed)
-    batches = PackIterDataset(documents, Cutter(packing, encoder, second), packing)
+    batches = PackIterDataset(documents, Cutter(packing, encoder, None if second is None else second.encoder), packing)
     if workers:
         if not flags.FLAGS.is_parsed():  # Grain's workers read its flags, which a notebook has not parsed
             flags.FLAGS.mark_as_parsed()
@@ -165,8 +156,8 @@ def batch_iterator(
     }
     if second is not None and other is not None:
         settings["second"] = {
-            "vocabulary": second.vocabulary.fingerprint,
-            "boundary": second.boundary,
+            "vocabulary": second.encoder.vocabulary.fingerprint,
+            "boundary": second.encoder.boundary,
             "symbols": other.S,
             "units": other.W,
         }

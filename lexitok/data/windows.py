@@ -2,25 +2,30 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
-from lexitok.data.batch import Batch, Budget, Rows, row_seeds
+from lexitok.data.batch import Batch, Budget, Tokenisation, row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.data.layout import longest_stop, make_piece
-from lexitok.text.boundaries import RULES, SymbolStream
+from lexitok.data.layout import Piece, make_piece
+from lexitok.data.ranges import Range, ranges
+from lexitok.data.rows import Rows
+from lexitok.data.two_streams import paired
+from lexitok.text.alignment import classes_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Span:
-    """A run of scored targets in a batch, and where in its document it is.
+class ScoredRange:
+    """Consecutive targets of a batch that are scored, and where in their document they are.
 
     Attributes:
       document: its number among the documents, from 0.
-      row, column: of its first target in the batch.
-      start: index of its first target in the document's stream of symbols.
-      offset: byte of the raw document at which its first target starts; for the others, add up `bytes_BxS`.
+      row, column: of the first target in the batch.
+      start: index of the first target in the document's stream of symbols.
+      offset: byte of the raw document at which the first target starts; for the others, add up `bytes_BxS`.
       length: how many targets.
+      second: the same bytes in the batch's second tokenisation; None without one.
     """
 
     document: int
@@ -29,81 +34,80 @@ class Span:
     start: int
     offset: int
     length: int
+    second: "ScoredRange | None" = None
 
 
-def window_ranges(stream: SymbolStream, S: int, W: int | None, overlap: float) -> Iterator[tuple[int, int, int]]:
-    """Windows of a document's stream: (start, stop, first scored symbol). Scored parts follow each other without a gap.
-
-    A window begins at the end of a unit, with at most the fraction `overlap` of both budgets before what it scores;
-    with less where otherwise it would score nothing.
-
-    Raises:
-      ValueError: `overlap` is not in [0, 1), or a budget is too small to make progress.
-    """
-    if not 0 <= overlap < 1:
-        raise ValueError(f"overlap is {overlap}; it is a fraction of a window, at least 0 and below 1")
-    ends = np.flatnonzero(stream.unit_ends) + 1
-    scored = 0
-    while scored < len(stream):
-        before = ends[: np.searchsorted(ends, scored, "right")]  # where units end, up to what is to be scored
-        first = int(np.searchsorted(before, max(0, scored - int(overlap * S))))
-        if W is not None and not RULES[stream.boundary].by_model:
-            first = max(first, len(before) - 1 - int(overlap * W))
-        start = int(before[first]) if len(before) > first and scored else scored
-        stop = longest_stop(stream, start, S, W)
-        if stop <= scored:
-            start, stop = scored, longest_stop(stream, scored, S, W)
-        yield start, stop, scored
-        scored = stop
+ScoredBatch = tuple[Batch, tuple[ScoredRange, ...]]
 
 
 def eval_batches(
-    documents: Iterable[bytes], encoder: Encoder, *, rows: int, symbols: int, units: int, overlap: float
-) -> Iterator[tuple[Batch, tuple[Span, ...]]]:
-    """Batches that score every symbol of every document exactly once, and the spans that each of them scores.
+    documents: Iterable[bytes],
+    encoder: Encoder,
+    second: Tokenisation | None = None,
+    *,
+    rows: int,
+    symbols: int,
+    units: int,
+    overlap: float,
+) -> Iterator[ScoredBatch]:
+    """Batches that score every symbol of every document exactly once, and what each of them scores.
 
     Args:
       documents: raw bytes; of an empty one the end (`eot`) is scored.
       encoder: documents to symbols.
+      second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
       rows: of a batch, which is filled until a window fits into none of them; the last batch is padded.
       symbols, units: budgets of a row (`units` for boundaries other than `none`).
       overlap: fraction of a window of a long document that is context for the rest.
 
     Raises:
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
-      ValueError: as `window_ranges`.
+      ValueError: as `lexitok.data.ranges.ranges`.
     """
-    filling = _Filling(rows, Budget.of(encoder, symbols, units))
+    budget = Budget.of(encoder, symbols, units)
+    sides = [(encoder, budget)] if second is None else [(encoder, budget), (second.encoder, second.budget)]
+    encoders, budgets = zip(*sides, strict=True)
+    classes: Any = tuple(classes_of(each.vocabulary) for each in encoders) if second is not None else None
+    filling = _Filling(rows, budgets)
     for number, data in enumerate(documents):
-        stream = encoder.encode(data, f"document {number}")
-        before = np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes
-        for start, stop, scored in window_ranges(stream, filling.budget.S, filling.budget.W, overlap):
-            piece = make_piece(stream, start, stop, scored)
+        streams = [each.encode(data, f"document {number}") for each in encoders]
+        before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
+        for window in ranges(streams, budgets, overlap, f"document {number}"):
+            pieces = [make_piece(stream, *each) for stream, each in zip(streams, window, strict=True)]
+            piece = pieces[0] if second is None else paired(pieces[0], pieces[1], classes)
             row = filling.rows.row_for(piece)
             if row is None:
                 yield filling.flush()
                 row = 0
-            column = filling.rows.put(row, piece) + scored - start
-            filling.spans.append(Span(number, row, column, scored, int(before[scored]), stop - scored))
-    if filling.spans:
+            filling.put(row, number, piece, window, before)
+    if filling.scored:
         yield filling.flush()
 
 
 class _Filling:
     """The batch that is being filled: its rows, and what they score."""
 
-    def __init__(self, rows: int, budget: Budget):
-        self.budget, self._count, self._flushed = budget, rows, 0
+    def __init__(self, rows: int, budgets: tuple[Budget, ...]):
+        self._budgets, self._count, self._flushed = budgets, rows, 0
         self._empty()
 
     def _empty(self) -> None:
-        self.rows = Rows(self._count, self.budget, fit="first")
-        self.spans: list[Span] = []
+        self.rows = Rows(self._count, *self._budgets, fit="first")
+        self.scored: list[ScoredRange] = []
 
-    def flush(self) -> tuple[Batch, tuple[Span, ...]]:
-        """The batch and its spans; holds nothing after that."""
+    def put(self, row: int, document: int, piece: Piece, window: tuple[Range, ...], before: list[np.ndarray]) -> None:
+        """Puts a piece into a row, and notes what it scores."""
+        columns, scored = self.rows.put(row, piece), None
+        for each, nbytes, column in reversed(list(zip(window, before, columns, strict=True))):
+            at, length = column + each.scored - each.start, each.stop - each.scored
+            scored = ScoredRange(document, row, at, each.scored, int(nbytes[each.scored]), length, scored)
+        assert scored is not None
+        self.scored.append(scored)
+
+    def flush(self) -> ScoredBatch:
+        """The batch and what it scores; holds nothing after that."""
         batch = dataclasses.replace(self.rows.batch, seeds_B=row_seeds(self._count, 0, self._flushed))
-        spans = tuple(self.spans)
+        scored = tuple(self.scored)
         self._flushed += 1
         self._empty()
-        return batch, spans
+        return batch, scored

@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
+from lexitok.data.placement import put_batch
 from lexitok.evals.bit_probe import BitAccuracy, bit_probe, held_out
 from lexitok.evals.text_rows import ProbeError, Stretches, row_batches
 from lexitok.interfaces.binary import id_bits
-from lexitok.sharding import put_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def occurrences(
     for batch, filled in row_batches(text.symbols, encoder.vocabulary, rows=rows, seed=seed):
         # Position t has read symbol t - 1, and the first one `bos`.
         row, column = np.nonzero(chosen[done : done + filled])
-        found = jax.device_get(_streams(model, put_rows(batch)))
+        found = jax.device_get(_streams(model, put_batch(batch)))
         ids.append(text.symbols[done + row, column])
         numbers.append(done + row)
         streams.append(found[:, row, column + 1])
@@ -144,7 +144,7 @@ def mean_streams(
         raise ProbeError(f"no symbol stands at {least} places of the text: take more text, or fewer places")
     sums = None
     for batch, _ in row_batches(text.symbols, encoder.vocabulary, rows=rows, seed=seed):
-        held = put_rows(batch)
+        held = put_batch(batch)
         if sums is None:
             like = jax.eval_shape(_streams, model, held)
             sums = jnp.zeros((like.shape[0], V, like.shape[-1]), jnp.float32)

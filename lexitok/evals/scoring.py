@@ -11,12 +11,12 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from lexitok.data.batch import Batch
-from lexitok.data.windows import Span
+from lexitok.data.placement import put_batch
+from lexitok.data.windows import ScoredBatch, ScoredRange
 from lexitok.evals.tally import Scored
 from lexitok.ops.read_out import CHUNK, Query
-from lexitok.sharding import put_rows, replicated
+from lexitok.sharding import replicated
 
-Spans = tuple[Span, ...]
 Sums = dict[str, jax.Array]
 Score = Callable[[Any, Batch], tuple[jax.Array, jax.Array, Sums]]
 
@@ -27,7 +27,7 @@ class ScoringError(RuntimeError):
 
 def score_documents(
     model: Any,
-    batches: Iterable[tuple[Batch, Spans]],
+    batches: Iterable[ScoredBatch],
     eot: int,
     counts: Counter[str] | None = None,
     chunk: int = CHUNK,
@@ -46,36 +46,36 @@ def score_documents(
       ScoringError: a symbol was scored twice, never, or its nats are not finite.
     """
     number, parts, done = 0, [], 0
-    for batch, spans, nll_BxS, is_top_BxS, sums in scores_of(model, batches, chunk):
+    for batch, ranges, nll_BxS, is_top_BxS, sums in scores_of(model, batches, chunk):
         if counts is not None:
             counts.update({name: float(value) for name, value in sums.items()})
             counts["bytes_read"] += int(batch.tokens.bytes_BxS.sum())
             counts["symbols_read"] += int((batch.tokens.segments_BxS > 0).sum())
-        for span in spans:  # in the order of the text
-            if span.document != number and parts:
+        for scored in ranges:  # in the order of the text
+            if scored.document != number and parts:
                 yield number, _assemble(number, parts, eot)
                 parts, done = [], 0
-            number = span.document
-            _expect(number, span.start, done)
-            done += span.length
-            parts.append(_cut(batch, span, nll_BxS, is_top_BxS))
+            number = scored.document
+            _expect(number, scored.start, done)
+            done += scored.length
+            parts.append(_cut(batch, scored, nll_BxS, is_top_BxS))
     if parts:
         yield number, _assemble(number, parts, eot)
 
 
 def scores_of(
-    model: Any, batches: Iterable[tuple[Batch, Spans]], chunk: int = CHUNK
-) -> Iterator[tuple[Batch, Spans, np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    model: Any, batches: Iterable[ScoredBatch], chunk: int = CHUNK
+) -> Iterator[tuple[Batch, tuple[ScoredRange, ...], np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
     """Each batch with its nats (float32 `[B, S]`), whether targets have the largest logit (bool `[B, S]`), and sums.
 
     A batch is read when the next has been dispatched, so the devices do not wait for the host.
     """
     score, pending = scorer(chunk), None
-    for batch, spans in batches:
-        out = score(model, put_rows(batch))
+    for batch, ranges in batches:
+        out = score(model, put_batch(batch))
         if pending is not None:
             yield *pending[0], *_with_room(model, pending[0][0], jax.device_get(pending[1]), chunk)
-        pending = (batch, spans), out
+        pending = (batch, ranges), out
     if pending is not None:
         yield *pending[0], *_with_room(model, pending[0][0], jax.device_get(pending[1]), chunk)
 
@@ -90,12 +90,12 @@ def _with_room(model: Any, batch: Batch, out: Any, chunk: int) -> Any:
         return out
     wider = {name: np.pad(getattr(units, name), ((0, 0), (0, more))) for name in ("segments_BxW", "positions_BxW")}
     tokens = dataclasses.replace(batch.tokens, units=dataclasses.replace(units, **wider))
-    return jax.device_get(scorer(chunk)(model, put_rows(dataclasses.replace(batch, tokens=tokens))))
+    return jax.device_get(scorer(chunk)(model, put_batch(dataclasses.replace(batch, tokens=tokens))))
 
 
 def compile_for(model: Any, batch: Batch, chunk: int = CHUNK) -> None:
     """Scores a batch once, so that what follows is not timed with compilation."""
-    jax.block_until_ready(scorer(chunk)(model, put_rows(batch)))
+    jax.block_until_ready(scorer(chunk)(model, put_batch(batch)))
 
 
 def scorer(chunk: int = CHUNK) -> Score:
@@ -114,8 +114,8 @@ def _scorer(out: NamedSharding | None, chunk: int) -> Score:
     return jax.jit(score, out_shardings=out)
 
 
-def _cut(batch: Batch, span: Span, nll_BxS: np.ndarray, is_top_BxS: np.ndarray) -> Scored:
-    at = (span.row, slice(span.column, span.column + span.length))
+def _cut(batch: Batch, scored: ScoredRange, nll_BxS: np.ndarray, is_top_BxS: np.ndarray) -> Scored:
+    at = (scored.row, slice(scored.column, scored.column + scored.length))
     symbols, nbytes = np.asarray(batch.tokens.targets_BxS[at]), np.asarray(batch.tokens.bytes_BxS[at])
     predicted = np.asarray(batch.tokens.weights_BxS[at]) > 0  # the others follow from what is before them
     return Scored(symbols, nbytes, np.where(predicted, nll_BxS[at], 0), is_top_BxS[at] | ~predicted)

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece
-from lexitok.sharding import put_rows
+from lexitok.data.placement import put_batch
+from lexitok.data.rows import pack_rows
 from lexitok.text.vocabulary import Vocabulary
 
 
@@ -105,7 +106,7 @@ def over_rows(
     """
     found = []
     for batch, filled in row_batches(symbols_NxS, vocabulary, rows=rows, seed=seed):
-        out = jax.device_get(function(put_rows(batch)))
+        out = jax.device_get(function(put_batch(batch)))
         found.append(jax.tree.map(lambda x, filled=filled: x[:filled], out))
     return jax.tree.map(lambda *x: np.concatenate(x), *found)
 

@@ -64,7 +64,7 @@ class ByteUnitLM(nnx.Module):
 
     def features(self, batch: Batch) -> dict[str, Any]:
         """What is computed on the way: `embedded`, `[B, S, E]`, and all that `Stage` says."""
-        return self._features(self.interface.bind(batch.seeds_B), batch)
+        return self._features(self.interface.bind(batch.seeds_B, batch.vocabulary), batch)
 
     def _features(self, bound: Bound, batch: Batch) -> dict[str, Any]:
         tokens, units = batch.tokens, self._units(batch)
@@ -89,13 +89,13 @@ class ByteUnitLM(nnx.Module):
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
-        bound = self.interface.bind(batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
         """What is asked of the logits, by default the nats of the batch's targets; the loss of routers, and counts of
         units."""
-        bound = self.interface.bind(batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         features = self._features(bound, batch)
         found = bound.read_out(features["hidden"], of_batch(query, batch))
         return found, Extras(features["loss"], features["sums"])

@@ -36,7 +36,7 @@ class TokenLM(nnx.Module):
 
     def features(self, batch: Batch) -> dict[str, Array]:
         """What is computed on the way: `embedded` and `hidden`, both `[B, S, D]`."""
-        return self._features(self.interface.bind(batch.seeds_B), batch)
+        return self._features(self.interface.bind(batch.seeds_B, batch.vocabulary), batch)
 
     def _features(self, bound: Bound, batch: Batch) -> dict[str, Array]:
         embedded = bound.embed(batch.tokens.symbols_BxS, self.dtype)
@@ -45,16 +45,16 @@ class TokenLM(nnx.Module):
 
     def streams(self, batch: Batch) -> Float[Array, "layers B S D"]:
         """The residual stream before the first block and after each of them."""
-        embedded = self.interface.bind(batch.seeds_B).embed(batch.tokens.symbols_BxS, self.dtype)
+        embedded = self.interface.bind(batch.seeds_B, batch.vocabulary).embed(batch.tokens.symbols_BxS, self.dtype)
         return self.backbone.streams(embedded, Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS))
 
     def logits(self, batch: Batch) -> Float[Array, "B S V"]:
         """Float32 logits of the symbol after each position."""
-        bound = self.interface.bind(batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
         """What is asked of the logits, by default the nats of the batch's targets; there is nothing else."""
-        bound = self.interface.bind(batch.seeds_B)
+        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         hidden = self._features(bound, batch)["hidden"]
         return bound.read_out(hidden, of_batch(query, batch)), Extras(jnp.zeros((), jnp.float32), {})

@@ -2,7 +2,17 @@
 
 from lexitok.sharding.mesh import AXES, MeshError, current_mesh, make_mesh
 from lexitok.sharding.parameters import SPLIT, parameter_spec, state_shardings
-from lexitok.sharding.rows import ROWS, check_rows, keep_rows_split, put_rows, put_share, replicated, row_share, whole
+from lexitok.sharding.rows import (
+    ROWS,
+    check_rows,
+    keep_rows_split,
+    put_rows,
+    put_share,
+    put_whole,
+    replicated,
+    row_share,
+    whole,
+)
 
 __all__ = [
     "AXES",
@@ -16,6 +26,7 @@ __all__ = [
     "parameter_spec",
     "put_rows",
     "put_share",
+    "put_whole",
     "replicated",
     "row_share",
     "state_shardings",

@@ -65,6 +65,15 @@ def put_share(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda x: _put(x, mesh, len(x) * count, own), tree)
 
 
+def put_whole(tree: Any) -> Any:
+    """Host arrays on every device of the mesh that is set, whole; without one, on the default device.
+
+    Every process holds the same arrays.
+    """
+    mesh = current_mesh()
+    return jax.device_put(tree) if mesh is None else jax.tree.map(lambda x: _put_whole(x, mesh), tree)
+
+
 def whole(x: jax.Array) -> jax.Array:
     """A copy of an array on every device of the mesh that is set; without one, the array."""
     mesh = jax.sharding.get_abstract_mesh()
@@ -91,6 +100,14 @@ def _put(x: np.ndarray, mesh: Mesh, rows: int, own: list[int] | None) -> jax.Arr
         start = start if own is None else own.index(start // each) * each
         parts.append(jax.device_put(x[start : start + each], device))
     return jax.make_array_from_single_device_arrays(shape, sharding, parts)
+
+
+def _put_whole(x: np.ndarray, mesh: Mesh) -> jax.Array:
+    sharding = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(x, sharding)
+    parts = [jax.device_put(x, device) for device in sharding.addressable_devices]
+    return jax.make_array_from_single_device_arrays(x.shape, sharding, parts)
 
 
 def _indices(mesh: Mesh, rows: int) -> dict[Any, Any]:

@@ -37,7 +37,9 @@ def abstract_batch(setup: Setup) -> Batch:
         del value
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
-    return empty_batch(data.rows, Budget.of(setup.encoder, data.symbols, data.units), array=described)
+    second = setup.objective.second
+    budgets = Budget.of(setup.encoder, data.symbols, data.units), None if second is None else second.budget
+    return empty_batch(data.rows, *budgets, array=described)
 
 
 def compile_step(setup: Setup) -> jax.stages.Compiled:

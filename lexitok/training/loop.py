@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import TrainIterator, train_iterator
+from lexitok.data.placement import put_batch_share
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
 from lexitok.models.build import evaluated
@@ -23,11 +24,10 @@ from lexitok.runs.directory import RunDirectory
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.metrics import MetricWriter
 from lexitok.runs.run import RESULT_FILE
-from lexitok.sharding import put_share, row_share
-from lexitok.text.bits import bits_per_byte
+from lexitok.sharding import row_share
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.flops import peak_flops, training_flops
-from lexitok.training.metrics import FiniteGuard, Late
+from lexitok.training.metrics import FiniteGuard, Late, averages
 from lexitok.training.progress import Progress, Silent
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
@@ -58,7 +58,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
         RunDirectory(workdir, record) as directory,
         Checkpoints(workdir, record, keep=config.train.keep) as checkpoints,
     ):
-        iterator = train_iterator(config, setup.encoder, share=row_share(setup.mesh))
+        iterator = train_iterator(config, setup.encoder, setup.objective.second, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
         run = _Run(directory, setup, iterator, checkpoints, clock)
         with MetricWriter(workdir, resumed_from=clock.step or None) as run.writer:
@@ -137,7 +137,7 @@ class _Run:
         return self._finish(state)
 
     def _next_batch(self) -> Batch:
-        return put_share(next(self.iterator), self.setup.mesh)
+        return put_batch_share(next(self.iterator), self.setup.mesh)
 
     def _read(self, ready: tuple[int, Any] | None, progress: Progress) -> None:
         if ready is None:
@@ -176,20 +176,17 @@ class _Run:
         total = {k: float(np.sum([np.float64(sums[k]) for sums in self.window])) for k in self.window[-1]}
         self.clock = Clock(n, self.clock.bytes + total["bytes"], self.clock.seconds + spent)
         values = {
-            "train/loss": total["loss"] / total["weights"],
-            "train/bpb": bits_per_byte(total["nats"], total["bytes"]),
-            "train/accuracy": total["right"] / total["weights"],
-            "train/grad_norm": total["grad_norm"] / len(self.window),
             "train/lr": self._rate(n),
             **self.iterator.report.metrics(),
-            **{f"train/{name}": value for name, value in _of_units(total).items()},
+            **{f"train/{name}": value for name, value in averages(total, len(self.window)).items()},
             **self._speed(total["bytes"], len(self.window), spent),
             "bytes": self.clock.bytes,
             "seconds": self.clock.seconds,
         }
         self.window = []
         self.writer.write(n, values)
-        progress.update(n, {"bpb": values["train/bpb"], "kB/s": values["speed/bytes_per_second"] / 1e3})
+        shown = "bpb" if "train/bpb" in values else "loss"
+        progress.update(n, {shown: values[f"train/{shown}"], "kB/s": values["speed/bytes_per_second"] / 1e3})
 
     def _rate(self, n: int) -> float:
         """The learning rate of step `n`."""
@@ -243,25 +240,6 @@ class _Run:
 
 def _due(n: int, every: int) -> bool:
     return bool(every) and n % every == 0
-
-
-def _of_units(total: dict[str, float]) -> dict[str, float]:
-    """What sums say of units: their bytes, the fraction for which rows had no room, and the model's own losses."""
-    if "units" not in total:
-        return {}
-    values = {
-        "bytes_per_unit": total["bytes"] / max(total["units"], 1.0),
-        "extra_loss": total["extra_loss"] / total["weights"],
-    }
-    for name in ("units_dropped", "inner_units_dropped"):
-        if name in total:
-            found = total[name] + total[name.removesuffix("_dropped")]
-            values[name] = total[name] / max(found, 1.0)
-    if "inner_units" in total:
-        values["bytes_per_inner_unit"] = total["bytes"] / max(total["inner_units"], 1.0)
-    if "router_seen" in total:
-        values["router_accuracy"] = total["router_right"] / max(total["router_seen"], 1.0)
-    return values
 
 
 def _validation(config: ConfigDict) -> list[bytes]:

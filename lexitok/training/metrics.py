@@ -9,9 +9,44 @@ from typing import Any
 
 import jax
 
+from lexitok.text.bits import bits_per_byte
+
 
 class NonFiniteError(FloatingPointError):
     """A metric became infinite or not a number; the message names it and the steps between which it did."""
+
+
+def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
+    """What a log says of sums over steps.
+
+    Args:
+      total: sums of an objective, by name: `loss` and whatever ends in `_loss` are sums over targets (`weights`);
+        `nats` are of the raw text of `bytes`; `right` counts targets; `units` and `router_...` are what models count.
+      steps: how many.
+    """
+    weights, found = total["weights"], {"grad_norm": total["grad_norm"] / steps}
+    units = "units" in total
+    losses = [name for name in total if name == "loss" or name.endswith("_loss")]
+    found |= {name: total[name] / weights for name in losses if units or name != "extra_loss"}
+    if "nats" in total:
+        found["bpb"] = bits_per_byte(total["nats"], total["bytes"])
+    if "right" in total:
+        found["accuracy"] = total["right"] / weights
+    return found | (_of_units(total) if units else {})
+
+
+def _of_units(total: Mapping[str, float]) -> dict[str, float]:
+    """Bytes of units, and the fraction of them for which rows had no room."""
+    values = {"bytes_per_unit": total["bytes"] / max(total["units"], 1.0)}
+    for name in ("units_dropped", "inner_units_dropped"):
+        if name in total:
+            found = total[name] + total[name.removesuffix("_dropped")]
+            values[name] = total[name] / max(found, 1.0)
+    if "inner_units" in total:
+        values["bytes_per_inner_unit"] = total["bytes"] / max(total["inner_units"], 1.0)
+    if "router_seen" in total:
+        values["router_accuracy"] = total["router_right"] / max(total["router_seen"], 1.0)
+    return values
 
 
 class Late:

@@ -1,11 +1,13 @@
 """One training step: gradients summed over micro-batches, one update."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from lexitok.data.batch import Batch
 from lexitok.training.objectives import Objective, Sums
@@ -51,16 +53,17 @@ def summed_gradients(
     if accumulate == 1:
         return gradient(trained, fixed, batch)
 
-    def cut(x):  # every micro-batch takes rows from every device
+    def cut(x: Array) -> Array:  # every micro-batch takes rows from every device
         return jnp.moveaxis(x.reshape(x.shape[0] // accumulate, accumulate, *x.shape[1:]), 1, 0)
 
-    micro_batches = jax.tree.map(cut, batch)
-    zeros = jax.tree.map(
-        lambda s: jnp.zeros(s.shape, s.dtype),
-        jax.eval_shape(gradient, trained, fixed, jax.tree.map(lambda x: x[0], micro_batches)),
-    )
+    def of(rows: Batch) -> tuple[Any, Sums]:
+        return gradient(trained, fixed, dataclasses.replace(rows, vocabulary=batch.vocabulary))
 
-    def add(total, micro_batch):
-        return jax.tree.map(jnp.add, total, gradient(trained, fixed, micro_batch)), None
+    micro_batches = jax.tree.map(cut, dataclasses.replace(batch, vocabulary=None))
+    shapes = jax.eval_shape(of, jax.tree.map(lambda x: x[0], micro_batches))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    def add(total: Any, rows: Batch) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, of(rows)), None
 
     return jax.lax.scan(add, zeros, micro_batches)[0]

@@ -7,9 +7,9 @@ import pytest
 from samples import small_config, small_model
 
 from lexitok.analysis import array_table, frequent_units, neighbour_table, neighbours, parameters_table, unit_vectors
-from lexitok.data.batch import pack_rows
 from lexitok.data.encoders import make_encoder
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 
 WORDS = [b"cat", b"cats", b"dog", "Größe".encode()]
 

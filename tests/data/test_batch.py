@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lexitok.data.batch import pack_rows
 from lexitok.data.layout import cut, make_piece
+from lexitok.data.rows import pack_rows
 
 
 def test_two_pieces_in_a_row(encoders):

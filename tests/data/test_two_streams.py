@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from samples import Pairs
 
 from lexitok.config import default_config
-from lexitok.data.batch import Budget, pack_rows
+from lexitok.data.batch import Budget, Tokenisation
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.layout import cut, make_piece, reach
 from lexitok.data.pipeline import batch_iterator, train_iterator
-from lexitok.data.two_streams import cut_together, shared_stops
+from lexitok.data.ranges import ranges, shared_stops
+from lexitok.data.rows import pack_rows
+from lexitok.data.two_streams import cut_together
+from lexitok.data.windows import eval_batches
 from lexitok.text.alignment import NONE, TokenEnds, align, classes_of
 from lexitok.text.vocabulary import Encoding
 
@@ -180,7 +183,7 @@ def test_a_span_that_fits_no_row_is_refused_by_name(encoder_of):
         cut_by(encoders, data, (Budget(8, None, 2), Budget(3, None, 2)))
 
 
-SHAPE = {"rows": 3, "symbols": 48, "units": 20, "packing_bins": 6, "second_symbols": 56, "second_units": 24}
+SHAPE = {"rows": 3, "symbols": 48, "units": 20, "packing_bins": 6}
 DOCUMENTS = [b"".join(itertools.islice(itertools.cycle(PARTS[i % 5 :]), 3 + 7 * (i % 6))) for i in range(30)]
 
 
@@ -188,7 +191,7 @@ DOCUMENTS = [b"".join(itertools.islice(itertools.cycle(PARTS[i % 5 :]), 3 + 7 * 
 def test_an_epoch_has_every_byte_once_on_both_sides(encoder_of, corpus_of, a, b):
     """Fraction scored 1 in both, in batches whose rows hold the same text piece by piece, with unchanged first rows."""
     encoders = encoder_of[a], encoder_of[b]
-    iterator = batch_iterator(corpus_of(DOCUMENTS), *encoders, **SHAPE, epochs=1)
+    iterator = batch_iterator(corpus_of(DOCUMENTS), encoders[0], Tokenisation(encoders[1], 56, 24), **SHAPE, epochs=1)
     total, several = sum(map(len, DOCUMENTS)), 0
     for batch in iterator:
         assert batch.tokens.symbols_BxS.shape == (3, 48) and batch.second.symbols_BxS.shape == (3, 56)
@@ -211,7 +214,7 @@ def test_an_epoch_has_every_byte_once_on_both_sides(encoder_of, corpus_of, a, b)
 
 def test_two_tokenisations_resume_exactly(encoder_of, corpus_of):
     """Where a document is cut depends on both: a state has to find the same piece again, and refuse another second."""
-    corpus, pair = corpus_of(DOCUMENTS), (encoder_of["lagged"], encoder_of["pairs"])
+    corpus, pair = corpus_of(DOCUMENTS), (encoder_of["lagged"], Tokenisation(encoder_of["pairs"], 56, 24))
     whole = batch_iterator(corpus, *pair, **SHAPE)
     for _ in range(5):
         next(whole)
@@ -226,9 +229,49 @@ def test_two_tokenisations_resume_exactly(encoder_of, corpus_of):
         np.testing.assert_array_equal(found.alignment.of_second_BxT, expected.alignment.of_second_BxT)
         np.testing.assert_array_equal(found.seeds_B, expected.seeds_B)
     assert resumed.report == whole.report
-    for second in (encoder_of["bytes"], None):
+    for second in (Tokenisation(encoder_of["bytes"], 56, 24), Tokenisation(encoder_of["pairs"], 57, 24), None):
         with pytest.raises(ValueError, match="second was"):
             batch_iterator(corpus, pair[0], second, **SHAPE).set_state(state)
+
+
+@settings(max_examples=60)
+@given(a=kinds, b=kinds, documents=st.lists(texts, max_size=3), symbols=st.integers(24, 60), units=st.integers(8, 20),
+       overlap=st.sampled_from([0.0, 0.3, 0.5]))  # fmt: skip
+def test_windows_score_every_symbol_of_both_once(encoder_of, a, b, documents, symbols, units, overlap):
+    """Two models are compared on a stretch of text only where both score the whole of it, once, with context before."""
+    encoders = encoder_of[a], encoder_of[b]
+    streams = [[encoder.encode(data) for data in documents] for encoder in encoders]
+    times = [[np.zeros(len(stream), int) for stream in side] for side in streams]
+    second = Tokenisation(encoders[1], symbols + 7, units)
+    for batch, scored in eval_batches(
+        documents, encoders[0], second, rows=2, symbols=symbols, units=units, overlap=overlap
+    ):
+        weighed = [0, 0]
+        for first in scored:
+            offsets = []
+            for side, (found, tokens) in enumerate(((first, batch.tokens), (first.second, batch.second))):
+                at, columns = (
+                    slice(found.start, found.start + found.length),
+                    slice(found.column, found.column + found.length),
+                )
+                stream = streams[side][found.document]
+                times[side][found.document][at] += 1
+                assert tokens.targets_BxS[found.row, columns].tolist() == stream.symbols[at].tolist()
+                assert tokens.weights_BxS[found.row, columns].tolist() == stream.predicted[at].tolist()
+                weighed[side] += int(stream.predicted[at].sum())
+                spans = (batch.alignment.of_first_BxS, batch.alignment.of_second_BxT)[side][found.row, columns]
+                offsets.append((found.offset, int(stream.nbytes[at].sum()), set(spans[spans != NONE].tolist())))
+            assert offsets[0] == offsets[1]  # the same bytes, and the same spans
+        assert weighed == [tokens.weights_BxS.sum() for tokens in (batch.tokens, batch.second)]
+    assert all((count == 1).all() for side in times for count in side)
+
+
+def test_later_windows_of_two_streams_see_context(encoder_of):
+    """As much as either budget has room for: without it, windows would be scored as if a document began there."""
+    encoders = encoder_of["bytes"], encoder_of["pairs"]
+    streams = [encoder.encode(b"123" * 20) for encoder in encoders]
+    windows = list(ranges(streams, [Budget(40, None, 0), Budget(16, None, 0)], 0.5))
+    assert windows == [((0, 39, 0), (0, 13, 0)), ((21, 61, 39), (7, 21, 13))]
 
 
 class _Silent:
@@ -264,7 +307,8 @@ def test_lossy_is_said_of_either_tokenizer(encoder_of, corpus_of):
             found = self._pairs.encode(data.upper())
             return Encoding(found.ids, found.nbytes, lossy=True)
 
-    iterator = batch_iterator(corpus_of([b"abc"]), encoder_of["bytes"], SubwordEncoder(Lossy()), **SHAPE, epochs=1)
+    second = Tokenisation(SubwordEncoder(Lossy()), 56, 24)
+    iterator = batch_iterator(corpus_of([b"abc"]), encoder_of["bytes"], second, **SHAPE, epochs=1)
     next(iterator)
     assert iterator.report.lossy_documents == 1
 
@@ -276,14 +320,12 @@ def test_rows_of_two_tokenisations_take_no_piece_of_one(encoder_of):
         pack_rows([cut(stream, 9, None)], symbols=9, units=None, pad=0, second=Budget(9, None, 0))
 
 
-def test_train_iterator_takes_a_second_encoder(tmp_path, encoder_of):
-    """An objective hands it in; without budgets of its own it has those of the first."""
+def test_train_iterator_takes_a_second_tokenisation(tmp_path, encoder_of):
+    """An objective hands it in, with budgets of its own."""
     config = default_config()
     for i, data in enumerate(DOCUMENTS):
         (tmp_path / f"{i}.txt").write_bytes(data)
     config.data.source, config.data.cache = f"text:{tmp_path}/*.txt", str(tmp_path / "cache")
     config.data.rows, config.data.symbols, config.data.units = 2, 64, 24
-    pair = encoder_of["bytes"], encoder_of["lagged"]
-    batch = next(train_iterator(config, *pair))
-    assert batch.second.symbols_BxS.shape == (2, 64) and batch.second.units.segments_BxW.shape == (2, 24)
-    assert next(train_iterator(config, *pair, second_symbols=80)).second.symbols_BxS.shape == (2, 80)
+    batch = next(train_iterator(config, encoder_of["bytes"], Tokenisation(encoder_of["lagged"], 80, 30)))
+    assert batch.second.symbols_BxS.shape == (2, 80) and batch.second.units.segments_BxW.shape == (2, 30)

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 from samples import FAMILY, made, small_config
 
 from lexitok import config as C
-from lexitok.data.batch import pack_rows
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.text.boundaries import SymbolStream
 
 ROWS = 4  # of every batch here: each shape is compiled once

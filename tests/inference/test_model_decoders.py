@@ -7,9 +7,9 @@ import pytest
 from flax import nnx
 from samples import small_config
 
-from lexitok.data.batch import pack_rows
 from lexitok.data.encoders import make_encoder
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.inference import model_decoders
 from lexitok.inference.decoder import Decoder
 from lexitok.inference.generate import generate

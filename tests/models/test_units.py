@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexitok.data.batch import Batch, pack_rows
+from lexitok.data.batch import Batch
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.models.units import moved_since, units_from_ends
 from lexitok.ops.attention import Positions
 from lexitok.text.boundaries import SymbolStream, revealed_ends

@@ -5,7 +5,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 from samples import small_config
 
-from lexitok.data.batch import pack_rows
+from lexitok.data.rows import pack_rows
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.setup import make_setup
 

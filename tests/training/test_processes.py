@@ -14,10 +14,10 @@ from samples import CONFIGS, TEXT
 
 from lexitok.config.files import load_config
 from lexitok.data.pipeline import train_iterator
+from lexitok.data.placement import put_batch
 from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
-from lexitok.sharding import put_rows
 from lexitok.text.bits import bits_per_byte
 from lexitok.training.processes import ProcessesError, join
 from lexitok.training.setup import make_setup
@@ -84,7 +84,7 @@ def of_one_process(settings: list[str], steps: int) -> tuple[dict, list[float]]:
         state, step = setup.init_state(), setup.step()
         for _ in range(steps):
             rows = jax.tree.map(lambda *x: np.concatenate(x), *(next(share) for share in shares))
-            state, sums = step(state, put_rows(rows))
+            state, sums = step(state, put_batch(rows))
             found.append(bits_per_byte(float(sums["nats"]), float(sums["bytes"])))
     return names(jax.device_get(to_dicts(state.averaged))), found
 

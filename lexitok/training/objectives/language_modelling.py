@@ -1,6 +1,5 @@
 """Next-symbol prediction."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,10 +9,11 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.ops.read_out import Query
+from lexitok.training.objectives.objective import Objective, Sums
 from lexitok.training.state import Fixed, model_of
 
 
-def language_modelling(c: ConfigDict, encoder: Encoder) -> Callable[[Any, Fixed, Batch], tuple[Array, dict]]:
+def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
     """The nats of a batch's targets, and the model's own losses.
 
     Its sums: `weights` (targets), `loss` (nats of all of them), `nats` of text and end-of-unit symbols, `eot_nats`,
@@ -28,7 +28,7 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Callable[[Any, Fixed,
     """
     z_loss, query, eot = c.z_loss, Query(chunk=c.chunk), encoder.vocabulary.eot
 
-    def objective(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    def nats(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
         loss = jnp.sum(weights * found.nll_BxS)
@@ -50,4 +50,4 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Callable[[Any, Fixed,
             total = total + z_loss * jnp.sum(weights * jnp.square(found.log_z_BxS))
         return total, sums
 
-    return objective
+    return Objective(nats)

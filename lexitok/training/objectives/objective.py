@@ -1,0 +1,31 @@
+"""What an objective is, and what it asks for."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from lexitok.data.batch import Batch, Tokenisation
+from lexitok.training.state import Fixed
+
+Sums = dict[str, Float[Array, ""]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a run minimises.
+
+    Attributes:
+      function: what is trained, what is fixed (`lexitok.training.state.TrainState`) and a batch, to what is minimised,
+        summed over targets, and to sums that are added up over batches and devices, and divided only on the host.
+        Among them are `weights`, the number of targets (the gradient is that of the sum over it), and `bytes`, of raw
+        text. What the log makes of the others: `lexitok.training.metrics.averages`.
+      second: the tokenisation that batches have to hold beside the model's own; None: none.
+    """
+
+    function: Callable[[Any, Fixed, Batch], tuple[Float[Array, ""], Sums]]
+    second: Tokenisation | None = None
+
+    def __call__(self, trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
+        return self.function(trained, fixed, batch)
