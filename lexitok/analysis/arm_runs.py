@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import probe_run
+from lexitok.config import asking_router
 from lexitok.config.files import load_config
 from lexitok.runs.run import Run, read_run
 from lexitok.training.loop import train
@@ -84,9 +85,9 @@ def config_maker(spec: str, changes: Sequence[str], out: Path) -> Callable[[], C
       out: folder of that model's run.
     """
     first = load_config(spec, changes)
-    router = first.model.stage.router if "stage" in first.model else None
-    if router is not None and router.kind == "entropy" and not router.run:
-        changes = [*changes, f"model.stage.router.run={_entropy_run(out / 'entropy_lm', changes)}"]
+    asking = asking_router(first)
+    if asking is not None and not asking[1].run:
+        changes = [*changes, f"model.{asking[0]}.run={_entropy_run(out / 'entropy_lm', changes)}"]
     return lambda: load_config(spec, changes)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.config import innermost
+from lexitok.config.sections import named
 from lexitok.data.pipeline import train_iterator
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.flops import training_flops
@@ -68,9 +69,9 @@ def solve_shape(
     data.units = data.symbols
     first = cost(config, devices)
     data.symbols = 32 * math.ceil(data.symbols * row_bytes * data.rows / first.bytes_per_step / 32)
-    if "stage" in config.model:
+    router = next((c for _, c in named(config.model, "router")), None)  # the outermost, of a model with units
+    if router is not None:
         data.units = data.symbols
-        router = config.model.stage.router
         units = cost(config, devices).units_per_row or row_bytes / _bytes_per_unit(router)
         data.units = 8 * math.ceil(units * SPARE.get(router.kind, SPARE["given"]) / 8)
     for stack.L in range(most_layers, 0, -1):

@@ -38,7 +38,7 @@ def to_hat(source: str | Path, workdir: str | Path, config: ConfigDict) -> None:
     check_free(Path(workdir))
     config = config.copy_and_resolve_references()
     config.train.start.run = ""
-    if config.model.kind != "byte_unit_lm":
+    if "stage" not in config.model:
         raise HubError(f"a model of kind '{config.model.kind}' has no backbone between an encoder and a decoder")
     setup = make_setup(config)
     with jax.set_mesh(setup.mesh):

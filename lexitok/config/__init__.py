@@ -1,6 +1,8 @@
 """Settings: the tree of them all, config files and variants, sizes, the configs of older runs."""
 
+from lexitok.config.sections import section
 from lexitok.config.tree import (
+    asking_router,
     binary,
     byte_unit_lm,
     chain,
@@ -27,6 +29,7 @@ from lexitok.config.tree import (
 )
 
 __all__ = [
+    "asking_router",
     "binary",
     "byte_unit_lm",
     "chain",
@@ -43,6 +46,7 @@ __all__ = [
     "mamba2",
     "mlstm",
     "scoped",
+    "section",
     "semi_lexinvariant",
     "stage",
     "stride_router",

@@ -1,26 +1,9 @@
 """Configs of older runs: a setting that came later gets its default, which is what was done before it came."""
 
-from collections.abc import Callable
-
 from ml_collections import ConfigDict
 
-from lexitok.config import tree as C
-
-_SECTIONS: dict[str, Callable[[], ConfigDict]] = {
-    "token_lm": C.token_lm,
-    "byte_unit_lm": C.byte_unit_lm,
-    "stage": C.stage,
-    "transformer": C.transformer,
-    "table": C.table,
-    "binary": C.binary,
-    "glyphs": C.glyphs,
-    "lexinvariant": C.lexinvariant,
-    "semi_lexinvariant": C.semi_lexinvariant,
-    "cosine": C.cosine_router,
-    "stride": C.stride_router,
-    "distilled": C.distilled_router,
-    "entropy": C.entropy_router,
-}
+from lexitok.config.sections import SECTIONS
+from lexitok.config.tree import default_config
 
 
 def completed(config: ConfigDict) -> ConfigDict:
@@ -32,7 +15,7 @@ def completed(config: ConfigDict) -> ConfigDict:
       config: the whole tree, as an older version wrote it.
     """
     out = config.copy_and_resolve_references().unlock()
-    defaults = C.default_config().unlock()
+    defaults = default_config().unlock()
     del defaults["model"]  # there is none for all models
     if "objective" not in out:
         out.objective = defaults.objective
@@ -64,7 +47,7 @@ def _fill(section: ConfigDict, defaults: ConfigDict) -> None:
 
 
 def _fill_kinds(section: ConfigDict) -> None:
-    make = _SECTIONS.get(section.get("kind"))
+    make = SECTIONS.get(section.get("kind"))
     if make is not None:
         _fill(section, make())
     for value in section.values():

@@ -2,6 +2,8 @@
 
 from ml_collections import ConfigDict
 
+from lexitok.config.sections import named, section
+
 
 def default_config() -> ConfigDict:
     """A complete configuration: a small HAT v2 on the embedded text. Letters are the axes of the glossary."""
@@ -53,6 +55,7 @@ def _text() -> ConfigDict:
     return c
 
 
+@section("transformer")
 def transformer(**changes) -> ConfigDict:
     """A transformer stack: by default pre-norm, grouped queries, SwiGLU and rotary positions, as Llama 3."""
     c = ConfigDict()
@@ -122,6 +125,7 @@ def chain(*parts: ConfigDict) -> ConfigDict:
     return ConfigDict({"kind": "chain", "D": parts[0].D, "parts": {f"part{i}": part for i, part in enumerate(parts)}})
 
 
+@section("byte_unit_lm")
 def byte_unit_lm() -> ConfigDict:
     """Settings of `ByteUnitLM`, for `c.model`: a HAT v2."""
     c = ConfigDict()
@@ -143,6 +147,7 @@ def embedding() -> ConfigDict:
     return c
 
 
+@section("stage")
 def stage(**changes) -> ConfigDict:
     """One level of a hierarchy; `backbone` may be another."""
     c = ConfigDict()
@@ -172,22 +177,26 @@ def given() -> ConfigDict:
     return ConfigDict({"kind": "given", "capacity": 1.0})
 
 
+@section("cosine")
 def cosine_router(**changes) -> ConfigDict:
     """H-Net's. `capacity`: units that there is room for, over positions, where the stage is a backbone; others are
     passed over, and counted (`inner_units_dropped`)."""
     return ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03} | changes)
 
 
+@section("stride")
 def stride_router(**changes) -> ConfigDict:
     """A unit every `stride` positions."""
     return ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2} | changes)
 
 
+@section("distilled")
 def distilled_router(**changes) -> ConfigDict:
     """Bolmo's: units come with the text, and it learns to find them; `weight` is that of its loss."""
     return ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0} | changes)
 
 
+@section("entropy")
 def entropy_router(**changes) -> ConfigDict:
     """BLT's. The model that it asks is that of the run `run`, whose shape `lm` is."""
     c = ConfigDict()
@@ -219,6 +228,7 @@ def scoped(c: ConfigDict, scope: str = "window", **changes) -> ConfigDict:
     return c
 
 
+@section("token_lm")
 def token_lm() -> ConfigDict:
     """Settings of `TokenLM`, for `c.model`."""
     c = ConfigDict()
@@ -229,6 +239,7 @@ def token_lm() -> ConfigDict:
     return c
 
 
+@section("table")
 def table(**changes) -> ConfigDict:
     """Interface: a learned vector a symbol."""
     c = _interface("table")
@@ -239,6 +250,7 @@ def table(**changes) -> ConfigDict:
     return c
 
 
+@section("binary")
 def binary(**changes) -> ConfigDict:
     """Interface: the bits of a symbol's id, tiled; nothing is learned of how symbols enter (arXiv 2605.09751)."""
     c = _interface("binary")
@@ -250,6 +262,7 @@ def binary(**changes) -> ConfigDict:
     return c
 
 
+@section("glyphs")
 def glyphs(**changes) -> ConfigDict:
     """Interface: a picture of a symbol's text, frozen; nothing is learned of how symbols enter (arXiv 2507.04886)."""
     c = _interface("glyphs")
@@ -263,6 +276,7 @@ def glyphs(**changes) -> ConfigDict:
     return c
 
 
+@section("lexinvariant")
 def lexinvariant(**changes) -> ConfigDict:
     """Interface: a Gaussian vector a symbol, fresh for each row, tied (arXiv 2305.16349)."""
     c = _interface("lexinvariant")
@@ -270,6 +284,7 @@ def lexinvariant(**changes) -> ConfigDict:
     return c
 
 
+@section("semi_lexinvariant")
 def semi_lexinvariant(**changes) -> ConfigDict:
     """Interface: in each row some symbols have a Gaussian vector, the others their learned one; tied."""
     c = _interface("semi_lexinvariant")
@@ -285,10 +300,14 @@ def _interface(kind: str) -> ConfigDict:
 
 def innermost(model: ConfigDict) -> ConfigDict:
     """The section of a model's backbone that is a stack, and no further stage."""
-    c = model.stage.backbone if "stage" in model else model.backbone
-    while c.kind == "stage":
-        c = c.backbone
-    return c
+    inner = [c for name in ("stage", "backbone") for key, c in model.items() if key == name]
+    return innermost(inner[0]) if inner else model
+
+
+def asking_router(config: ConfigDict) -> tuple[str, ConfigDict] | None:
+    """The router that asks a model of its own (BLT), with its path from `model`; None where there is none."""
+    found = [(path, c) for path, c in named(config.model, "router") if c.kind == "entropy"]
+    return found[0] if found else None
 
 
 def width(c: ConfigDict) -> int:

@@ -18,9 +18,9 @@ from jaxtyping import Array, Float, Int
 
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.inference.calls import CompletedUnits, ReadCall
-from lexitok.inference.model_decoders import decoder_of
 from lexitok.inference.queues import Call, next_call
+from lexitok.models.calls import CompletedUnits, ReadCall
+from lexitok.models.decodable import check_decodable
 from lexitok.text.boundaries import Close, Cursor, Read
 
 ROOM = 128  # sizes of caches are multiples of it, so that requests of similar size share what is compiled
@@ -57,7 +57,7 @@ class Decoder:
         seeds: np.ndarray | None = None,
     ):
         """Args:
-          model: of a kind that `model_decoders.DECODERS` has, float32 or bfloat16 throughout, as it was made.
+          model: a `lexitok.models.decodable.Decodable`, float32 or bfloat16 throughout, as it was made.
           encoder: makes the model's symbols; its vocabulary may be smaller than the model's softmax.
           rows: how many.
           symbols: how many a row has room for, `bos` included, and further slots of units (`positions_of`).
@@ -68,18 +68,17 @@ class Decoder:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
         """
         _check(model, encoder)
-        own = decoder_of(model)
-        self.longest = own.longest_unit(model, encoder)
+        self.longest = model.longest_unit(encoder)
         self.cursors: list[Cursor] = [encoder.rule.cursor() for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM
         self._chunk = chunk
-        self._routed = own.routes(model)
+        self._routed = model.finds_units
         self._slots = encoder.rule.slots
         self._encoder = encoder
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
         logits = jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32)
-        held = own.empty(model, rows, self._room, self.longest, chunk)
+        held = model.empty(rows, self._room, self.longest, chunk)
         self._state = State(held, logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
 
     @property
@@ -149,7 +148,7 @@ class Decoder:
 
         def shapes(rows: int) -> list[tuple[int, ...]]:
             arguments = (rows, self._room, self.longest, self._chunk)
-            held = jax.eval_shape(lambda: jax.tree.leaves(decoder_of(model).empty(model, *arguments)))
+            held = jax.eval_shape(lambda: jax.tree.leaves(model.empty(*arguments)))
             return [leaf.shape for leaf in held]
 
         pairs = zip(shapes(2), shapes(3), strict=True)
@@ -171,7 +170,7 @@ def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
 def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes: CompletedUnits | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
     bound = model.interface.bind(state.seeds_B)
-    held, hidden = decoder_of(model).extend(model, state.held, reads, closes, longest, bound)
+    held, hidden = model.extend(state.held, reads, closes, longest, bound)
     count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
     logits = bound.logits(last)[:, 0]
@@ -191,9 +190,10 @@ def _gather(state: State, rows_B: Int[Array, "B"], axes: tuple[int, ...]) -> Sta
 
 
 def _check(model: Any, encoder: Encoder) -> None:
+    check_decodable(model)
     V = model.interface.vocabulary_size
     if encoder.vocabulary.size > V:
         raise ValueError(f"the vocabulary has {encoder.vocabulary.size} symbols, the model only {V}")
     if encoder.kind not in model.kinds_of_text:
         raise ValueError(f"a {type(model).__name__} cannot read an encoder of kind '{encoder.kind}'")
-    decoder_of(model).check(model, encoder)
+    model.check_decoding(encoder)

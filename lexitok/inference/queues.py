@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lexitok.inference.calls import IDLE, CompletedUnits, ReadCall
+from lexitok.models.calls import IDLE, CompletedUnits, ReadCall
 from lexitok.text.boundaries import Close, Read
 
 

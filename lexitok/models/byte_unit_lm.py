@@ -3,9 +3,11 @@
 HAT, Learn Your Tokens, SpaceByte, BLT, AU-Net, H-Net and Bolmo are settings of it (`configs/`).
 """
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -13,15 +15,33 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Units
+from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
-from lexitok.models.causality import check_stage
+from lexitok.models import stage_decoding
+from lexitok.models.calls import CompletedUnits, ReadCall
+from lexitok.models.causality import check_causal, check_stage
 from lexitok.models.embeddings import make_additions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.models.preceding_symbols import PrecedingSymbols
 from lexitok.models.stage import Stage, relative_positions
+from lexitok.models.stage_decoding import StageState
 from lexitok.nn.parameters import normal
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class UnitState:
+    """What is kept of the symbols that were read.
+
+    Attributes:
+      recent_BxR: the last symbols of each row, as many as embeddings look back.
+      stage: the rest.
+    """
+
+    recent_BxR: Int[Array, "B R"]
+    stage: StageState
 
 
 class ByteUnitLM(nnx.Module):
@@ -99,6 +119,38 @@ class ByteUnitLM(nnx.Module):
         features = self._features(bound, batch)
         found = bound.read_out(features["hidden"], of_batch(query, batch))
         return found, Extras(features["loss"], features["sums"])
+
+    @property
+    def finds_units(self) -> bool:
+        """Whether the model says itself where units end."""
+        return stage_decoding.finds_units(self.stage)
+
+    def check_decoding(self, encoder: Encoder) -> None:
+        """Raises ValueError where the stage does not go with the encoder's boundary rule."""
+        check_causal(self.c.stage, encoder.rule)
+
+    def longest_unit(self, encoder: Encoder) -> int:
+        """Positions of the longest unit, the slots that open it included."""
+        given = None if self.finds_units else encoder.rule.slots + encoder.rule.longest
+        return stage_decoding.longest_unit(self.c.stage, given)
+
+    def empty(self, rows: int, symbols: int, longest: int, chunk: int) -> UnitState:
+        """The state of rows that have read nothing, with room for `symbols` each, read in chunks.
+
+        Units that come by rule are closed a quarter as many at once as symbols are read.
+        """
+        closes = chunk if self.finds_units else max(1, chunk // 4)
+        recent = jnp.full((rows, self.reach), -1, jnp.int32)
+        return UnitState(recent, stage_decoding.empty(self.stage, rows, symbols, chunk, closes, longest))
+
+    def extend(
+        self, state: UnitState, reads: ReadCall, closes: CompletedUnits | None, longest: int, bound: Bound
+    ) -> tuple[UnitState, Float[Array, "B T E"]]:
+        """Reads symbols and closes units, see `stage_decoding.extend`; what is returned goes to the read-out."""
+        preceding = PrecedingSymbols.of_stream(state.recent_BxR, reads.symbols_BxT, reads.positions_BxT)
+        x = self.with_slots(self.embed(preceding, bound), reads.slots_BxT)
+        stage, hidden = stage_decoding.extend(self.stage, state.stage, x, reads, closes, longest)
+        return UnitState(preceding.keep(self.reach), stage), hidden
 
     def _units(self, batch: Batch) -> Units | int:
         if batch.tokens.units is None:

@@ -9,8 +9,11 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
+from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
+from lexitok.models.calls import CompletedUnits, ReadCall, read_positions
 from lexitok.models.extras import Extras, of_batch
+from lexitok.nn.cache import Cache
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
@@ -58,3 +61,24 @@ class TokenLM(nnx.Module):
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         hidden = self._features(bound, batch)["hidden"]
         return bound.read_out(hidden, of_batch(query, batch)), Extras(jnp.zeros((), jnp.float32), {})
+
+    finds_units = False
+
+    def check_decoding(self, encoder: Encoder) -> None:
+        """There is nothing to check."""
+
+    def longest_unit(self, encoder: Encoder) -> int:
+        """Every symbol is a unit."""
+        return 1
+
+    def empty(self, rows: int, symbols: int, longest: int, chunk: int) -> Cache:
+        """The state of rows that have read nothing, with room for `symbols` each, read in chunks."""
+        return self.backbone.empty(rows, symbols, chunk, None, self.dtype)
+
+    def extend(
+        self, state: Cache, reads: ReadCall, closes: CompletedUnits | None, longest: int, bound: Bound
+    ) -> tuple[Cache, Float[Array, "B T D"]]:
+        """Reads symbols; returns the new state, and what the read-out takes, at each position."""
+        embedded = bound.embed(jnp.maximum(reads.symbols_BxT, 0), self.dtype)
+        hidden, cache = self.backbone.extend(embedded, read_positions(reads.positions_BxT), state)
+        return cache, hidden

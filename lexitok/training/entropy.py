@@ -1,6 +1,7 @@
 """The threshold of BLT's splitter, for the byte model that it asks."""
 
 import logging
+import operator
 from collections.abc import Iterable
 
 import jax
@@ -23,16 +24,19 @@ _ROUNDING = 1e-5  # nats; entropies of the same text on two processors differ by
 TRAIN = "python experiments/train.py --config=configs/entropy_lm.py --workdir=RUN"
 
 
-def calibrated(state: TrainState, config: ConfigDict, encoder: Encoder) -> TrainState:
+def calibrated(state: TrainState, path: str, c: ConfigDict, config: ConfigDict, encoder: Encoder) -> TrainState:
     """The state of a model with an entropy router, with the threshold that fits the text and the router's model.
+
+    Args:
+      path, c: of the router in the model, and its section there.
 
     Raises:
       SetupError: as `calibrate`.
     """
-    c = config.model.stage.router
-    threshold = calibrate(state.model.stage.router, _sample(config, encoder), c.bytes_per_unit)
+    router = operator.attrgetter(path)(state.model)
+    threshold = calibrate(router, _sample(config, encoder, c.sample_bytes), c.bytes_per_unit)
     log.info("entropy threshold %.4f nats for %.2f bytes a unit", threshold, c.bytes_per_unit)
-    return with_parameters(state, {"stage.router.frozen_threshold": np.asarray(threshold, np.float32)})
+    return with_parameters(state, {f"{path}.frozen_threshold": np.asarray(threshold, np.float32)})
 
 
 def calibrate(router: EntropyRouter, batches: Iterable[Batch], bytes_per_unit: float) -> float:
@@ -86,9 +90,9 @@ def _positions(batch: Batch) -> Positions:
     return Positions(batch.tokens.segments_BxS, batch.tokens.positions_BxS)
 
 
-def _sample(config: ConfigDict, encoder: Encoder) -> Iterable[Batch]:
+def _sample(config: ConfigDict, encoder: Encoder, nbytes: int) -> Iterable[Batch]:
     data = config.data
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
-    documents = [d.data for d in corpus.documents(config.model.stage.router.sample_bytes)]
+    documents = [d.data for d in corpus.documents(nbytes)]
     batches = eval_batches(documents, encoder, rows=data.rows, symbols=data.symbols, units=data.units, overlap=0.0)
     return (batch for batch, _ in batches)

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from lexitok.config import asking_router
 from lexitok.config.files import diff
 from lexitok.data.encoders import Encoder
 from lexitok.parameter_names import names, to_dicts
@@ -50,8 +51,8 @@ def starts_of(config: ConfigDict) -> list[Start]:
       SetupError: a router asks a model, and no run is named.
     """
     c, found = config.train.start, []
-    if (router := _asking_router(config)) is not None:
-        found.append(_asked(router))
+    if (asking := asking_router(config)) is not None:
+        found.append(_asked(*asking))
     if c.run:
         found.append(Start("train.start", c.run, c.part, c.at))
     return found
@@ -78,24 +79,19 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
         origins += _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
-    if _asking_router(config) is not None:
-        state = entropy.calibrated(state, config, encoder)
+    if (asking := asking_router(config)) is not None:
+        state = entropy.calibrated(state, *asking, config, encoder)
     return state, tuple(origins)
 
 
-def _asking_router(config: ConfigDict) -> ConfigDict | None:
-    """The section of a router that asks a model of its own, where there is one."""
-    router = config.model.stage.router if "stage" in config.model else None
-    return router if router is not None and router.kind == "entropy" else None
-
-
-def _asked(router: ConfigDict) -> Start:
+def _asked(path: str, router: ConfigDict) -> Start:
+    key = f"model.{path}"
     if not router.run:
         raise SetupError(
-            "model.stage.router.run is empty: BLT's splitter asks a small byte model. Train one, and name its run:\n"
-            f"    {entropy.TRAIN}\n    --config.model.stage.router.run=RUN\n(or split at spaces: configs/blt.py:space)"
+            f"{key}.run is empty: BLT's splitter asks a small byte model. Train one, and name its run:\n"
+            f"    {entropy.TRAIN}\n    --config.{key}.run=RUN\n(or split at spaces: configs/blt.py:space)"
         )
-    return Start("model.stage.router", router.run, "", "stage.router.frozen_lm", router.lm)
+    return Start(key, router.run, "", f"{path}.frozen_lm", router.lm)
 
 
 def _check_model(start: Start, config: ConfigDict) -> None:

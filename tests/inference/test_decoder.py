@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lexitok.data.batch import row_seeds
 from lexitok.inference import decoder as decoder_file
-from lexitok.inference.calls import IDLE
 from lexitok.inference.decoder import ContextError, Decoder
 from lexitok.inference.queues import next_call
+from lexitok.models.calls import IDLE
 
 S = 128
 CHUNK = 8

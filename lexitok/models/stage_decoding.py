@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
 from lexitok.config import width
-from lexitok.inference.calls import IDLE, CompletedUnits, ReadCall, completed_at, read_positions
+from lexitok.models.calls import IDLE, CompletedUnits, ReadCall, completed_at, read_positions
 from lexitok.models.routers import Boundaries
 from lexitok.models.stage import Stage, slot_positions
 from lexitok.models.unpools import UnitView
@@ -65,7 +65,7 @@ def empty(stage: Stage, rows: int, positions: int, new: int, closes: int, longes
         decoder=stage.decoder.empty(rows, positions, new, reach["decoder"], dtype),
         # A unit of several slots has as many positions at least: its vectors are no more than positions, either.
         backbone=_empty_backbone(stage, rows, -(-positions // c.slots) * c.slots, closes * c.slots),
-        router=stage.finder.empty(rows, positions, new, dtype) if routes(stage) else None,
+        router=stage.finder.empty(rows, positions, new, dtype) if finds_units(stage) else None,
         held_BxSxE=jnp.zeros((rows, positions, width(c.encoder)), dtype),
         guide_Bx1xD=jnp.tile(stage.first_guide().astype(dtype)[None, None], (rows, 1, 1)),
         closed_B=jnp.zeros(rows, jnp.int32),  # arrays of their own, as all are donated
@@ -81,7 +81,7 @@ def _empty_backbone(stage: Stage, rows: int, positions: int, new: int) -> Any:
     return backbone.empty(rows, positions, new, None, stage.dtype)
 
 
-def routes(stage: Stage) -> bool:
+def finds_units(stage: Stage) -> bool:
     """Whether the stage finds its units itself."""
     return stage.c.router.kind not in ("given", "distilled")
 
