@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from lexitok.data.encoders import Encoder
+from lexitok.inference.byte_symbols import END, byte_symbols, check_bytes, log_probabilities
 from lexitok.inference.decoder import Decoder
+from lexitok.inference.marked_byte_model import MarkedByteModel
 
-END = 256  # column of the end of the text
+__all__ = ["END", "ByteModel", "MarkedByteModel", "SymbolByteModel", "byte_model"]
 
 
 @runtime_checkable
@@ -19,7 +19,7 @@ class ByteModel(Protocol):
     """The distribution of the byte after each of a batch of texts."""
 
     def next_bytes(self) -> Float[Array, "B 257"]:
-        """Log-probabilities of the 256 bytes, and of the end of the text."""
+        """Log-probabilities of the 256 bytes, and of the end of the text (column `END`)."""
         ...
 
     def push(self, data: Sequence[int | None]) -> None:
@@ -46,16 +46,16 @@ class SymbolByteModel:
     def __init__(self, decoder: Decoder, encoder: Encoder, *, begun: bool = False):
         self._decoder, self._encoder = decoder, encoder
         vocabulary = encoder.vocabulary
-        symbols = {token: i for i, token in enumerate(vocabulary.token_bytes) if len(token) == 1}
-        missing = vocabulary.size  # a byte that is no symbol (UTF-8 never uses it)
-        ids = [symbols.get(bytes([b]), missing) for b in range(256)]
-        self._ids = np.array([*ids, vocabulary.eot], np.int32)
-        self._missing = self._ids == missing
+        self._symbols_C = byte_symbols(vocabulary)[0]
+        self._known_C = self._symbols_C != vocabulary.bos
+        V = decoder.logits_BxV.shape[1]
+        self._allowed_1xV = encoder.rule.allowed(vocabulary, V)[:1]
         if not begun:
             decoder.read([[vocabulary.bos]] * len(decoder.cursors))
 
     def next_bytes(self) -> Float[Array, "B 257"]:
-        return _log_probabilities(self._decoder.logits_BxV, jnp.asarray(self._ids), jnp.asarray(self._missing))
+        symbols, allowed = jnp.asarray(self._symbols_C), jnp.asarray(self._allowed_1xV)
+        return log_probabilities(self._decoder.logits_BxV, allowed, symbols)
 
     def push(self, data: Sequence[int | None]) -> None:
         """As of a `ByteModel`.
@@ -64,16 +64,14 @@ class SymbolByteModel:
           ValueError: not a byte, or one that the model's alphabet does not have; names the row.
           ContextError: a row has no room for it.
         """
-        for row, byte in enumerate(data):
-            if byte is not None and (not 0 <= byte < END or self._missing[byte]):
-                raise ValueError(f"row {row}: {byte} is no byte that the model has a symbol for")
-        self._decoder.read([[] if byte is None else [int(self._ids[byte])] for byte in data])
+        check_bytes(data, len(self._decoder.cursors), self._known_C)
+        self._decoder.read([[] if byte is None else [int(self._symbols_C[byte])] for byte in data])
 
     def take(self, rows: Sequence[int]) -> "SymbolByteModel":
         return SymbolByteModel(self._decoder.take(rows), self._encoder, begun=True)
 
 
-def byte_model(model: Any, encoder: Encoder, rows: int, nbytes: int, *, chunk: int = 64) -> ByteModel:
+def byte_model(model: Any, encoder: Encoder, rows: int, nbytes: int, *, width: int = 8) -> ByteModel:
     """The distribution of bytes that a model is.
 
     Args:
@@ -81,24 +79,16 @@ def byte_model(model: Any, encoder: Encoder, rows: int, nbytes: int, *, chunk: i
       encoder: of the symbols that it was trained on.
       rows: how many texts, all empty at first.
       nbytes: of a text, at most.
-      chunk: bytes that are read at once, where there are as many.
+      width: where the model's symbols say where units end: the ways to say so that are kept of each text. The first `n`
+        bytes of a text have `2 ** (n - 1)` (`end_symbol`) or `2 ** n` (`fused`), most of which are next to
+        impossible under a trained model; with fewer, a text's probability is a lower bound (`MarkedByteModel.lost_B`).
 
     Raises:
-      ValueError: the model's symbols are no single bytes, or say where units end: then a byte's probability is a sum
-        over what the model might have said of units.
+      ValueError: the model's symbols are no single bytes: then a byte's probability is a sum over all that may be in a
+        symbol with it.
     """
     if encoder.kind == "subword":
         raise ValueError("a subword model's symbols span several bytes: its distribution of bytes is not to be had yet")
     if encoder.rule.marks != "nothing":
-        raise ValueError(
-            f"under boundary '{encoder.rule.name}' symbols say where units end: a byte's probability is a sum over "
-            "them, which is not to be had yet"
-        )
-    return SymbolByteModel(Decoder(model, encoder, rows, nbytes + 1, chunk), encoder)
-
-
-@jax.jit
-def _log_probabilities(logits_BxV: Array, ids_C: Array, missing_C: Array) -> Float[Array, "B 257"]:
-    log_p = jax.nn.log_softmax(logits_BxV, axis=-1)
-    found = jnp.take(log_p, jnp.minimum(ids_C, log_p.shape[-1] - 1), axis=-1)
-    return jnp.where(missing_C[None], -jnp.inf, found)
+        return MarkedByteModel(model, encoder, rows, nbytes, width)
+    return SymbolByteModel(Decoder(model, encoder, rows, nbytes + 1, chunk=1), encoder)

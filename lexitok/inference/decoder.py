@@ -6,9 +6,9 @@ rows hold and however the symbols are handed over.
 
 import copy
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -126,22 +126,20 @@ class Decoder:
         """
         if len(rows) == 0:
             raise ValueError("a decoder has one row at least, and none is to be taken")
-        for row in rows:
-            if not 0 <= row < len(self.cursors):
-                raise IndexError(f"row {row} is to be taken, and there are rows 0 to {len(self.cursors) - 1}")
+        check_rows(rows, len(self.cursors), "taken")
+        row_axes = self._row_axes  # before the copy, which then has them too
         taken = copy.copy(self)
         taken.cursors = [copy.deepcopy(self.cursors[row]) for row in rows]
         taken._queues = [self._queues[row].copy() for row in rows]
-        taken._state = _gather(self._state, jax.device_put(np.array(rows, np.int32)), self._row_axes())
+        taken._state = _gather(self._state, jax.device_put(np.array(rows, np.int32)), row_axes)
         return taken
 
     def drop(self, rows: Sequence[int]) -> "Decoder":
         """As `take`, of all rows but these, in their order."""
-        for row in rows:
-            if not 0 <= row < len(self.cursors):
-                raise IndexError(f"row {row} is to be dropped, and there are rows 0 to {len(self.cursors) - 1}")
+        check_rows(rows, len(self.cursors), "dropped")
         return self.take([row for row in range(len(self.cursors)) if row not in rows])
 
+    @functools.cached_property
     def _row_axes(self) -> tuple[int, ...]:
         """The axis of rows of each array of the state, which is the one that depends on their number."""
         model = jax.tree.unflatten(self._structure, self._weights)
@@ -162,9 +160,21 @@ class Decoder:
             raise ValueError(f"row {row} has a unit of {lengths.max()} symbols, and {self.longest} is the most")
 
 
+def check_rows(rows: Sequence[int], count: int, what: str) -> None:
+    """Raises IndexError for a row that is none of `count`, and is to be `what` ("taken")."""
+    for row in rows:
+        if not 0 <= row < count:
+            raise IndexError(f"row {row} is to be {what}, and there are rows 0 to {count - 1}")
+
+
 def positions_of(encoder: Encoder, symbols: Sequence[int]) -> int:
     """Positions at which symbols are read, see `BoundaryRule.positions`."""
     return encoder.rule.positions(list(symbols), encoder.vocabulary.bos)
+
+
+def most_positions(encoder: Encoder, nbytes: int) -> int:
+    """Positions at which the symbols of `nbytes` bytes are read at most: behind each, a unit may end."""
+    return nbytes * (1 if encoder.rule.end_of_unit is None else 1 + encoder.rule.slots)
 
 
 def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes: CompletedUnits | None, longest: int):
@@ -182,7 +192,7 @@ def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes
 extend = jax.jit(_extend, static_argnums=(0, 5), donate_argnums=(2,))
 
 
-@partial(jax.jit, static_argnums=2)
+@functools.partial(jax.jit, static_argnums=2)
 def _gather(state: State, rows_B: Int[Array, "B"], axes: tuple[int, ...]) -> State:
     leaves, structure = jax.tree.flatten(state)
     taken = [jnp.take(leaf, rows_B, axis=axis) for leaf, axis in zip(leaves, axes, strict=True)]

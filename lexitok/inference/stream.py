@@ -9,7 +9,7 @@ import numpy as np
 
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
-from lexitok.inference.decoder import ContextError, Decoder, positions_of
+from lexitok.inference.decoder import ContextError, Decoder, most_positions, positions_of
 from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
 from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
@@ -86,10 +86,8 @@ def _read(model: Any, encoder: Encoder, prompt: bytes, source: str, units: str) 
 
 
 def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: int | None) -> int:
-    # Each symbol that is drawn has a byte, but for those that close units, which have one byte before them at least.
-    slots = 0 if encoder.rule.end_of_unit is None else encoder.rule.slots
     longest = max(positions_of(encoder, row) for row in read)
-    needed = longest + max_bytes * (1 + slots)
+    needed = longest + most_positions(encoder, max_bytes)
     if context is not None and needed > context:
         raise ContextError(
             f"the longest prompt takes {longest} positions and with max_bytes={max_bytes} may grow to {needed}, but "

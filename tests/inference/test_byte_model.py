@@ -48,10 +48,13 @@ def test_taken_rows_go_on_by_themselves(kind):
     np.testing.assert_array_equal(np.asarray(first.next_bytes()[0]), before)
 
 
-def test_what_is_no_distribution_of_bytes_yet_is_refused():
-    """Under these rules one of two symbols would be left out of every byte's probability."""
-    for kind in ("hat_v1", "bolmo"):
-        with pytest.raises(ValueError, match="symbols say where units end"):
-            byte_model(*small(kind), 1, 10)
-    with pytest.raises(ValueError, match="row 0: 256 is no byte"):
-        byte_model(*small("bytes"), 1, 10).push([END])
+def test_what_is_refused(make_small):
+    """A subword model would leave out all tokens of several bytes; what is pushed is checked before it is read."""
+    with pytest.raises(ValueError, match="symbols span several bytes"):
+        byte_model(*make_small("subword"), 1, 10)
+    model = byte_model(*small("bytes"), 2, 10)
+    with pytest.raises(ValueError, match="row 1: 256 is no byte"):
+        model.push([97, END])
+    with pytest.raises(ValueError, match="1 bytes are pushed, and there are 2 rows"):
+        model.push([97])
+    assert [cursor.length for cursor in model._decoder.cursors] == [1, 1]

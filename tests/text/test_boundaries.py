@@ -1,5 +1,7 @@
 """Bytes and their units to streams: written out by hand, and against what decoding says byte by byte."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -9,7 +11,7 @@ from lexitok.data.layout import make_piece
 from lexitok.text.alphabet import APPENDED, doubled
 from lexitok.text.boundaries import RULES, revealed_ends
 from lexitok.text.boundaries.revealed import Revealing
-from lexitok.text.segmentation import Segmentation
+from lexitok.text.segmentation import Segmentation, Splitter
 from lexitok.text.splitters import SPLITTERS, make_splitter
 
 TEXT = st.text(st.sampled_from([*"abXY123 .,'\n\t-é世界ก็한אב", "\u0301", "\u200d", "🌝", "🇩"]), max_size=40)
@@ -101,3 +103,18 @@ def test_units_that_reveal_themselves(data, splitter, digits, longest):
     assert ends.tolist() == [revealing(byte) for byte in data]
     assert ends[np.diff(segmentation.closed, prepend=0) > 0].all()
     assert np.diff(np.flatnonzero(ends), prepend=-1).max(initial=0) <= longest
+
+
+def test_cursors_are_copied_without_their_splitter():
+    """Rows of a decoder are copied byte for byte in a search; a tokenizer that came along would cost more than all."""
+
+    class Uncopied(Splitter):
+        def __deepcopy__(self, memo):
+            raise AssertionError("the splitter is copied")
+
+    for name in ("fused", "end_symbol"):
+        cursor = RULES[name](doubled(APPENDED), Uncopied()).cursor()
+        cursor.push(BOS)
+        copied = copy.deepcopy(cursor)
+        copied.push(97)
+        assert (cursor.length, copied.length) == (1, 2)

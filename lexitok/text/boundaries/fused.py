@@ -35,10 +35,8 @@ class Fused(Revealed):
         return symbol_stream(marked, ends, np.cumsum(ends), self.name, self.alphabet.bos)
 
     def cursor(self) -> Cursor:
-        return ClosingCursor(self._ends_unit)
-
-    def _ends_unit(self, symbol: int) -> bool:
-        return symbol >= self._more
+        more = self._more  # all that a cursor holds is copied with it: not the rule, whose splitter may be a tokenizer
+        return ClosingCursor(lambda symbol: symbol >= more)
 
     def allowed(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
         allowed = super().allowed(vocabulary, V)
