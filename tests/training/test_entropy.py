@@ -54,6 +54,10 @@ def fresh_state() -> TrainState:
     return state_of(small("blt")[0])
 
 
+def sample(c: ConfigDict):
+    return entropy._sample(c, small("blt")[1], c.model.stage.router.sample_bytes)
+
+
 def bytes_per_unit(router: EntropyRouter, c: ConfigDict) -> float:
     """On the text that the threshold was found on."""
     documents = [d.data for d in open_source(c.data.source, "train", cache=c.data.cache).documents(200_000)]
@@ -104,9 +108,7 @@ def test_a_fresh_model_asks_the_model_of_the_run(blt):
 def test_thresholds_give_the_wanted_bytes_per_unit(blt, rule, wanted):
     """What is compared between splitters is their rule, so their units have to be of one length (within 2 %)."""
     router = with_rule(fresh_state().model.stage.router, rule)
-    threshold = entropy.calibrate(
-        router, entropy._sample(blt, small("blt")[1], blt.model.stage.router.sample_bytes), wanted
-    )
+    threshold = entropy.calibrate(router, sample(blt), wanted)
     router.frozen_threshold = parameter("", jnp.float32(threshold))
     assert bytes_per_unit(router, blt) == pytest.approx(wanted, rel=0.02)
 
@@ -116,9 +118,7 @@ def test_units_that_no_threshold_gives_are_refused(blt):
     router = fresh_state().model.stage.router
     for wanted, message in ((1.0, "bytes_per_unit is 1.0; it must be above 1"), (1e6, "raise model.stage.router")):
         with pytest.raises(SetupError, match=message):
-            entropy.calibrate(
-                router, entropy._sample(blt, small("blt")[1], blt.model.stage.router.sample_bytes), wanted
-            )
+            entropy.calibrate(router, sample(blt), wanted)
     with pytest.raises(SetupError, match="a sample of 0 positions"):
         entropy.calibrate(router, [], 4.5)
 
