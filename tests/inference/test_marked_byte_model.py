@@ -10,9 +10,9 @@ import pytest
 from samples import Pairs, made, small, small_config
 
 from lexitok import config as C
-from lexitok.data.batch import pack_rows
 from lexitok.data.encoders import make_encoder
 from lexitok.data.layout import make_piece
+from lexitok.data.rows import pack_rows
 from lexitok.inference import decoder as decoder_file
 from lexitok.inference.byte_model import END, MarkedByteModel, byte_model
 from lexitok.inference.byte_symbols import log_probabilities
