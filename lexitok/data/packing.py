@@ -10,13 +10,13 @@ import dataclasses
 import operator
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
 import numpy as np
 
-from lexitok.data.batch import Alignment, Batch, Budget, Tokens, Units
+from lexitok.data.batch import Batch, Budget, Tokens
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece, cut
 from lexitok.data.readers import SourceError
@@ -55,8 +55,15 @@ class Packing:
         return -(-max(self.bins, self.rows) // self.rows) * self.rows
 
 
+class Packed(NamedTuple):
+    """A batch of numpy arrays, and what it adds to a `PipelineReport`: int64, its attributes in order."""
+
+    batch: Batch
+    account: np.ndarray
+
+
 class PackIterDataset(grain.IterDataset):
-    """Raw documents → `{"fields": ..., "account": ...}`: the fields of a `Batch`, and what they add to the report."""
+    """Raw documents → `Packed` batches."""
 
     def __init__(self, parent: grain.IterDataset, cutter: "Cutter", packing: Packing):
         super().__init__(parent)
@@ -114,7 +121,7 @@ class PackIterator(grain.DatasetIterator):
 
     def _begin(self, state: dict[str, Any]) -> None:
         self._state = state
-        self._batches: list[dict[str, Any]] = []
+        self._batches: list[Packed] = []
         self._document: CutDocument | None = None  # in the middle of which a group ended
         self._document_state = state["parent"]
 
@@ -125,7 +132,7 @@ class PackIterator(grain.DatasetIterator):
         self._parent.set_state(state["parent"])
         self._begin(dict(state))
 
-    def __next__(self) -> dict[str, Any]:
+    def __next__(self) -> Packed:
         if not self._batches:
             self._batches = self._packed_group()
         state = self._state
@@ -136,7 +143,7 @@ class PackIterator(grain.DatasetIterator):
             self._batches = []
         return batch
 
-    def _packed_group(self) -> list[dict[str, Any]]:
+    def _packed_group(self) -> list[Packed]:
         group = Group(self._packing)
         first = self._state["pieces"]
         while (document := self._next_document(group)) is not None:
@@ -198,7 +205,7 @@ class Group:
                 self._accounts[row, _LOSSY] += document.lossy
         return last + 1
 
-    def batches(self, seed: Sequence[int]) -> Iterator[dict[str, Any]]:
+    def batches(self, seed: Sequence[int]) -> Iterator[Packed]:
         """The batches of the group, rows in random order. Of the last group of all, unused rows come last."""
         group, pieces = self._rows.batch, self._rows.pieces
         used = int((pieces > 0).sum())
@@ -209,7 +216,7 @@ class Group:
         for start in range(0, used, self._packing.rows):
             rows = order[start : start + self._packing.rows]
             batch = jax.tree.map(operator.itemgetter(rows), group)
-            yield {"fields": _as_fields(batch), "account": self._accounts[rows].sum(axis=0) + _batch_account(batch)}
+            yield Packed(batch, self._accounts[rows].sum(axis=0) + _batch_account(batch))
 
 
 def _batch_account(batch: Batch) -> np.ndarray:
@@ -229,26 +236,3 @@ def _counts(tokens: Tokens, prefix: str) -> dict[str, int]:
         "bytes_scored": int(tokens.bytes_BxS.sum(where=tokens.weights_BxS > 0)),
     }
     return {prefix + name: count for name, count in counts.items()}
-
-
-def _as_fields(node: Any) -> Any:
-    """A batch as dictionaries, which Grain can hand from one process to another."""
-    if not dataclasses.is_dataclass(node):
-        return node
-    return {name: _as_fields(value) for name, value in vars(node).items()}
-
-
-def as_batch(fields: dict[str, Any]) -> Batch:
-    """The `Batch` of `fields`."""
-    second, alignment = fields["second"], fields["alignment"]
-    return Batch(
-        tokens=_as_tokens(fields["tokens"]),
-        seeds_B=fields["seeds_B"],
-        second=None if second is None else _as_tokens(second),
-        alignment=None if alignment is None else Alignment(**alignment),
-    )
-
-
-def _as_tokens(fields: dict[str, Any]) -> Tokens:
-    units = fields["units"]
-    return Tokens(**(fields | {"units": None if units is None else Units(**units)}))

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Budget, Tokenisation
 from lexitok.data.encoders import Encoder
-from lexitok.data.packing import Cutter, Packing, PackIterDataset, as_batch
+from lexitok.data.packing import Cutter, Packing, PackIterDataset
 from lexitok.data.report import PipelineReport
 from lexitok.data.sources import Corpus, mixed, open_source
 
@@ -42,9 +42,8 @@ class TrainIterator(grain.DatasetIterator[Batch]):
         _open_iterators.add(self)
 
     def __next__(self) -> Batch:
-        element = next(self._parent)
-        self.report.add(element["account"])
-        batch = as_batch(element["fields"])
+        batch, account = next(self._parent)
+        self.report.add(account)
         # Grain's workers hand over shared memory, which is freed when the arrays that lie in it are.
         return jax.tree.map(np.array, batch) if self._settings["workers"] else batch
 
