@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from lexitok.config import byte_unit_lm, default_config, scoped, stage, stride_router, transformer
 from lexitok.config import local as stack
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized
+from lexitok.config.sizes import at_published_size, backbone, local, sized
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -28,12 +28,8 @@ def get_config(arg: str = "") -> ConfigDict:
     c.model = byte_unit_lm()
     _parts(c.model.stage)
     _shape(c, "cpu")
-    levels = []  # a size makes all stacks anew: a third level comes after it
-    kinds = {"two": lambda c: None, "three": lambda c: levels.append(_three)}
-    c = variant(c, arg, **kinds, **sized(_shape), **{"2l_1b": _2l_1b, "3l_1b": _3l_1b})
-    for change in levels:
-        change(c)
-    return c
+    sizes = {**sized(_shape), "2l_1b": _2l_1b, "3l_1b": _3l_1b}
+    return variant(c, arg, sizes, {"two": lambda c: None, "three": _three})
 
 
 def _parts(s: ConfigDict) -> None:
@@ -73,7 +69,7 @@ def _published(c: ConfigDict) -> None:
     bytes_ = {**_block(512, 3, 1536, 64), "window": 512, "rope_base_local": 500_000.0}
     s = c.model.stage
     s.encoder, s.decoder = stack(**bytes_), stack(**bytes_, final_norm="rms")
-    published(c, symbols=8192, units=3200, rows=192)
+    at_published_size(c, symbols=8192, units=3200, rows=192)
     c.optimizer.clip, c.optimizer.lr, c.optimizer.warmup = 0.2, 1.65e-3, 10_000
     c.train.steps = 180_000
 

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from lexitok.config import byte_unit_lm, default_config, entropy_router, given, transformer
 from lexitok.config import local as stack
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.sizes import at_published_size, backbone, local, sized, units_per_symbol
 
 TINY_LM = {"D": 64, "L": 2, "H": 4, "K": 4, "N": 16, "F": 176, "window": 64}
 
@@ -78,9 +78,9 @@ def _published(c: ConfigDict, D: int, layers: int, F: int, E: int, local_F: int,
     s.backbone = transformer(D=D, L=layers, H=D // 128, K=D // 128, N=128, F=F, rope_base=500_000.0, final_norm="none")
     bytes_ = {"D": E, "H": E // 64, "K": E // 64, "N": 64, "F": local_F, "window": 512, "rope_base_local": 500_000.0}
     s.encoder, s.decoder = stack(L=1, **bytes_), stack(L=decoder, **bytes_, final_norm="rms")
-    s.cross.slots, s.cross.H = slots, E // 64
+    s.cross.vectors, s.cross.H = slots, E // 64
     c.model.embedding.ngram_rows = 500_002
-    published(c, symbols=16384, units=4096)
+    at_published_size(c, symbols=16384, units=4096)
     if s.router.kind == "entropy":  # 99,512,064 parameters
         s.router.lm.backbone = transformer(D=768, L=14, H=12, K=12, N=64, F=2048, layer_kinds=("local",), window=512)
     c.optimizer.lr = 4e-4

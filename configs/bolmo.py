@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, distilled_router, mlstm, scoped, transformer
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.sizes import at_published_size, backbone, local, sized, units_per_symbol
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -26,18 +26,14 @@ def get_config(arg: str = "") -> ConfigDict:
     c.text.splitter, c.text.boundary = "tokens", "fused"
     c.data.units = 320
     c.model = byte_unit_lm()
-    c.model.interface.rows, c.model.embedding.adds = 260, "suffix_token"
+    c.model.interface.table_rows, c.model.embedding.adds = 260, "suffix_token"
     s = c.model.stage
     s.router = distilled_router()
     s.pool, s.widen = "last", "project_bias"
     s.unpool, s.narrow, s.first = "latest", "project", "zeros"
     _shape(c, "cpu")
-    chosen = []  # a size makes all stacks anew: what they are made of comes after it
-    kinds = {"mlstm": lambda c: None, "attention": lambda c: chosen.append(_attention)}
-    c = variant(c, arg, **sized(_shape, units_per_symbol(5 / 16)), **kinds, **{"1b": _1b, "7b": _7b})
-    for change in chosen:
-        change(c)
-    return c
+    sizes = {**sized(_shape, units_per_symbol(5 / 16)), "1b": _1b, "7b": _7b}
+    return variant(c, arg, sizes, {"mlstm": lambda c: None, "attention": _attention})
 
 
 def _shape(c: ConfigDict, size: str) -> None:
@@ -65,8 +61,8 @@ def _published(c: ConfigDict, D: int, layers: int, F: int, local_F: int, **chang
     shape = {"D": D, "H": 16, "N": D // 16, "F": local_F, "final_norm": "rms"}
     s.encoder, s.decoder = scoped(mlstm(L=1, **shape)), scoped(mlstm(L=4, **shape))
     s.narrow = "first"  # all stacks have one width
-    c.model.interface.rows = 0  # a row for each of the 520 symbols, of which half are never read
-    published(c, symbols=24576, units=4096, rows=64)
+    c.model.interface.table_rows = 0  # a row for each of the 520 symbols, of which half are never read
+    at_published_size(c, symbols=24576, units=4096, rows=64)
 
 
 def _1b(c: ConfigDict) -> None:

@@ -7,7 +7,7 @@ learn alone at first, while the backbone is frozen, then everything learns.
     python experiments/train.py --config=configs/hat_pretrained.py:gemma3_270m,joint --workdir=runs/hat/joint \
         --config.train.start.run=runs/hat/frozen --config.data.source='jsonl:DIR/{split}.jsonl.xz'
 
-Variants, joined by commas: the backbone, `gemma3_270m` (the default); the stage, `frozen` (the default) or `joint`; and
+Variants, joined by commas: the backbone, `gemma3_270m` (the default); the phase, `frozen` (the default) or `joint`; and
 `tiny`, with rows for minutes on two cores, or `gpu1`. For another backbone, add its shape: the section `model.backbone`
 in the `config.json` of the converted run. Llama 3.1 8B TFree-HAT is a model made in this way (arXiv 2603.15953); rates
 and lengths here are our own.
@@ -25,8 +25,8 @@ def get_config(arg: str = "") -> ConfigDict:
     _gemma3_270m(c)
     _frozen(c)
     _tiny(c)
-    stages = {"frozen": _frozen, "joint": _joint}
-    return variant(c, arg, gemma3_270m=_gemma3_270m, **stages, tiny=_tiny, gpu1=_gpu1)
+    phases = {"frozen": _frozen, "joint": _joint}
+    return variant(c, arg, gemma3_270m=_gemma3_270m, **phases, tiny=_tiny, gpu1=_gpu1)
 
 
 def _gemma3_270m(c: ConfigDict) -> None:

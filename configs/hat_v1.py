@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from lexitok.config import byte_unit_lm, default_config, transformer
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized
+from lexitok.config.sizes import at_published_size, backbone, local, sized
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -47,7 +47,7 @@ def _published(c: ConfigDict, layers: int, heads: int, depth: int) -> None:
     stack = {"D": E, "L": depth, "H": heads, "K": heads, "N": 128, "F": _feed_forward(E)}
     s.encoder, s.decoder = (_in_word(c, local("cpu", **stack)) for _ in range(2))
     c.text.alphabet = "in_bytes"
-    published(c, symbols=16384, units=3500, rows=1024)
+    at_published_size(c, symbols=16384, units=3500, rows=1024)
     c.optimizer.lr, c.optimizer.warmup = 3e-4 * 32 / layers, 500
     c.train.steps = 72_000
 

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from lexitok.config import default_config, local, transformer
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, published, sized
+from lexitok.config.sizes import at_published_size, backbone, sized
 from lexitok.config.sizes import local as local_of
 from lexitok.text.alphabet import ALPHABETS
 
@@ -27,10 +27,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.name = "hat_v2"
     _shape(c, "cpu")
     ends = {"lagged": _lagged, "end_symbol": _end_symbol, "fused": _fused, "revealed": _revealed}
-    c = variant(c, arg, **ends, **sized(_shape), **{"8b": _8b})
-    if c.text.boundary == "fused":  # the vector of a byte says nothing of its unit's end
-        c.model.interface.rows = ALPHABETS[c.text.alphabet].size
-    return c
+    return variant(c, arg, {**sized(_shape), "8b": _8b}, ends)
 
 
 def _shape(c: ConfigDict, size: str) -> None:
@@ -51,6 +48,7 @@ def _end_symbol(c: ConfigDict) -> None:
 def _fused(c: ConfigDict) -> None:
     c.name = "hat_v2_fused"
     c.text.boundary = "fused"
+    c.model.interface.table_rows = ALPHABETS[c.text.alphabet].size  # it says nothing of the ends of units
 
 
 def _revealed(c: ConfigDict) -> None:
@@ -71,4 +69,4 @@ def _8b(c: ConfigDict) -> None:
     bytes_ = {"D": 1024, "H": 8, "K": 8, "N": 128, "F": 2816, "window": 768, "rope_base_local": 500_000.0}
     s.encoder = local(L=6, **bytes_)
     s.decoder = local(L=4, **bytes_, final_norm="rms")
-    published(c, symbols=16384, units=3500)
+    at_published_size(c, symbols=16384, units=3500)

@@ -25,7 +25,7 @@ from lexitok.config import (
     transformer,
 )
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.sizes import at_published_size, backbone, local, sized, units_per_symbol
 
 PUBLISHED = {"1stage_l": (1, "l"), "2stage_l": (2, "l"), "1stage_xl": (1, "xl"), "2stage_xl": (2, "xl")}
 
@@ -38,15 +38,9 @@ def get_config(arg: str = "") -> ConfigDict:
     c.model = byte_unit_lm()
     _parts(c.model.stage, target=5.0)
     _shape(c, "cpu")
-    sizes = {name: _published(*which) for name, which in PUBLISHED.items()}
-    chosen = []  # a size makes all stacks anew: what they are made of, and how many stages, comes after it
-    kinds = {"one": lambda c: None, "mamba": lambda c: None}
-    kinds |= {"two": lambda c: chosen.append(_two), "attention": lambda c: chosen.append(_attention)}
-    c = variant(c, arg, **sized(_shape, units_per_symbol(3 / 8)), **kinds, **sizes)
-    for change in (_attention, _two):
-        if change in chosen:
-            change(c)
-    return c
+    sizes = sized(_shape, units_per_symbol(3 / 8)) | {name: _published(*which) for name, which in PUBLISHED.items()}
+    stacks = {"mamba": lambda c: None, "attention": _attention}
+    return variant(c, arg, sizes, stacks, {"one": lambda c: None, "two": _two})
 
 
 def _parts(s: ConfigDict, target: float, capacity: float = 1.0) -> None:
@@ -125,6 +119,6 @@ def _published(stages: int, size: str):
             t = attention(widths[1], 1, layer_kinds=("local",), window=1024)
             inner.encoder, inner.decoder = _mixed(t, m), _mixed(m, t)
             s.backbone = inner
-        published(c, symbols=8192, units=3072)
+        at_published_size(c, symbols=8192, units=3072)
 
     return change

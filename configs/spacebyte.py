@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from lexitok.config import byte_unit_lm, default_config, transformer
 from lexitok.config import local as stack
 from lexitok.config.files import variant
-from lexitok.config.sizes import backbone, local, published, sized, units_per_symbol
+from lexitok.config.sizes import at_published_size, backbone, local, sized, units_per_symbol
 
 
 def get_config(arg: str = "") -> ConfigDict:
@@ -47,7 +47,7 @@ def _published(c: ConfigDict, D: int, layers: int, E: int, half: int, symbols: i
     bytes_ = {"D": E, "L": half, "H": E // 64, "K": E // 64, "F": 4 * E, "window": E}
     s.encoder, s.decoder = stack(**bytes_, **block), stack(**bytes_, **block, final_norm="layer")
     c.text.alphabet = "in_bytes"
-    published(c, symbols=symbols, units=symbols // 3, rows=64)
+    at_published_size(c, symbols=symbols, units=symbols // 3, rows=64)
     c.optimizer.b2, c.optimizer.weight_decay = 0.98, 0.01
 
 

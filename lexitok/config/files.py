@@ -47,22 +47,31 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> ConfigDict:
     return config
 
 
-def variant(config: ConfigDict, arg: str | None, **variants: Callable[[ConfigDict], Any]) -> ConfigDict:
+Change = Callable[[ConfigDict], Any]
+
+
+def variant(config: ConfigDict, arg: str | None, *groups: Mapping[str, Change], **variants: Change) -> ConfigDict:
     """Applies the variants named in `arg` to `config`; an empty `arg` leaves it as it is.
 
     Args:
       config: the tree, changed in place.
-      arg: what stood after the colon of `path.py:arg`: names joined by commas, applied in order.
-      **variants: by name, a function that changes the tree, or returns another.
+      arg: what stood after the colon of `path.py:arg`: names joined by commas.
+      *groups, **variants: by name, a function that changes the tree, or returns another. Those of a group come before
+        those of the next, whatever the order in which they are named: a size, which makes all stacks anew, before what
+        is made of these. Within a group they are applied as they are named.
 
     Raises:
       ConfigError: there is no variant of that name; lists those that exist.
     """
-    for name in filter(None, (arg or "").split(",")):
-        if name not in variants:
-            raise ConfigError(f"unknown variant '{name}'{_closest(name, variants)}; there are: {', '.join(variants)}")
-        changed = variants[name](config)
-        config = changed if isinstance(changed, ConfigDict) else config
+    every = {name: change for group in (*groups, variants) for name, change in group.items()}
+    named = [name for name in (arg or "").split(",") if name]
+    for name in named:
+        if name not in every:
+            raise ConfigError(f"unknown variant '{name}'{_closest(name, every)}; there are: {', '.join(every)}")
+    for group in (*groups, variants):
+        for name in [name for name in named if name in group]:
+            changed = group[name](config)
+            config = changed if isinstance(changed, ConfigDict) else config
     return config
 
 

@@ -1,9 +1,17 @@
-"""Configs of older runs: a setting that came later gets its default, which is what was done before it came."""
+"""Configs of older runs: settings are where they are now, and one that came later gets its default.
+
+The default is what was done before it came.
+"""
+
+from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
 from lexitok.config.sections import SECTIONS
 from lexitok.config.tree import default_config
+
+_MOVED = {"train.z_loss": "objective.z_loss", "train.loss_chunk": "objective.chunk"}
+_RENAMED = {"table": {"rows": "table_rows"}, "stage": {"cross.slots": "cross.vectors"}}  # by kind of section
 
 
 def completed(config: ConfigDict) -> ConfigDict:
@@ -19,23 +27,28 @@ def completed(config: ConfigDict) -> ConfigDict:
     del defaults["model"]  # there is none for all models
     if "objective" not in out:
         out.objective = defaults.objective
-        _move(out)
+        _rename(out, _MOVED)
     _fill(out, defaults)
     _fill_kinds(out)
     return out.lock()
 
 
-_MOVED = {"train.z_loss": "objective.z_loss", "train.loss_chunk": "objective.chunk"}
+def _rename(config: ConfigDict, new_names: Mapping[str, str]) -> None:
+    """Settings under the dotted names that they have now; the sections of these are there already."""
+    for old, new in new_names.items():
+        section, key = _section(config, old)
+        if key in section:
+            into, name = _section(config, new)
+            into[name] = section[key]
+            delattr(section, key)
 
 
-def _move(config: ConfigDict) -> None:
-    """Settings that have another place now go there."""
-    for old, new in _MOVED.items():
-        section, key = old.split(".")
-        if key in config.get(section, {}):
-            to, name = new.split(".")
-            config[to][name] = config[section][key]
-            del config[section][key]
+def _section(config: ConfigDict, dotted: str) -> tuple[ConfigDict, str]:
+    """The section of a setting, an empty one where there is none, and the setting's name in it."""
+    *sections, key = dotted.split(".")
+    for name in sections:
+        config = config.get(name, ConfigDict())
+    return config, key
 
 
 def _fill(section: ConfigDict, defaults: ConfigDict) -> None:
@@ -47,9 +60,10 @@ def _fill(section: ConfigDict, defaults: ConfigDict) -> None:
 
 
 def _fill_kinds(section: ConfigDict) -> None:
-    make = SECTIONS.get(section.get("kind"))
-    if make is not None:
-        _fill(section, make())
+    kind = section.get("kind")
+    _rename(section, _RENAMED.get(kind, {}))
+    if kind in SECTIONS:
+        _fill(section, SECTIONS[kind]())
     for value in section.values():
         if isinstance(value, ConfigDict):
             _fill_kinds(value)

@@ -101,7 +101,7 @@ def units_per_symbol(fraction: float) -> Callable[[ConfigDict], None]:
     return change
 
 
-def published(c: ConfigDict, *, symbols: int, units: int, rows: int = 256) -> None:
+def at_published_size(c: ConfigDict, *, symbols: int, units: int, rows: int = 256) -> None:
     """How a model of a published size is trained here: split over all devices, rematerialised, in bfloat16."""
     c.model.compute_dtype = "bfloat16"
     c.data.rows, c.data.symbols, c.data.units = rows, symbols, units

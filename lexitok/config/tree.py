@@ -1,5 +1,7 @@
 """The tree of every setting of a run, with its default. A file in `configs/` changes what its experiment is about."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from lexitok.config.sections import named, section
@@ -90,8 +92,7 @@ def transformer(**changes) -> ConfigDict:
     c.final_norm = "rms"  # `rms`, `layer`, `none`
     c.remat = "none"  # `none`, `dots`, `full`: what the backward pass recomputes
     c.attention = "auto"  # implementation of ops/attention
-    c.lock().update(changes)
-    return c
+    return _with(c, changes)
 
 
 def mamba2(**changes) -> ConfigDict:
@@ -102,8 +103,7 @@ def mamba2(**changes) -> ConfigDict:
         c.conv = 4  # positions that the convolution sees
         c.expand = 2  # inner width over `D`
         c.groups = 1  # of heads that share what is written and read
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 def mlstm(**changes) -> ConfigDict:
@@ -116,8 +116,7 @@ def mlstm(**changes) -> ConfigDict:
         c.input_gate_bias = -10.0  # at the start, as in xLSTM 7B
         c.forget_gate_bias = (3.0, 6.0)  # at the start, of the first and the last head
         c.norm_eps = 1e-6
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 def chain(*parts: ConfigDict) -> ConfigDict:
@@ -158,7 +157,7 @@ def stage(**changes) -> ConfigDict:
     c.pool_positions = "offset"  # of bytes for the pool: `offset` in their unit, or `published`: less the unit's number
     c.widen = "project"  # of `last` and `mean`: `zeros`, `learned`, `project`, `project_bias`, `project_normed`
     c.slots = 1  # positions of the backbone for a unit; also `text.slots`
-    c.cross = ConfigDict({"slots": 2, "H": 4})  # of `max_cross` and `cross`
+    c.cross = ConfigDict({"vectors": 2, "H": 4})  # of a unit, and heads: of `max_cross` and `cross`
     c.backbone = transformer(final_norm="none")
     c.first = "learned"  # seen where no unit is: `learned`, `zeros`
     # `add` (HAT v2), `prefix` (HAT v1), `cross` (BLT), `latest` (Bolmo), `scatter` (SpaceByte), `offset` (AU-Net),
@@ -168,8 +167,7 @@ def stage(**changes) -> ConfigDict:
     c.narrow = "first"  # of `latest`, `scatter` and `smoothed`: the `first` of a guide, or a linear map, `project`
     c.offsets = 16  # of `offset`
     c.decoder = local(L=2, final_norm="rms")
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 def given() -> ConfigDict:
@@ -181,19 +179,19 @@ def given() -> ConfigDict:
 def cosine_router(**changes) -> ConfigDict:
     """H-Net's. `capacity`: units that there is room for, over positions, where the stage is a backbone; others are
     passed over, and counted (`inner_units_dropped`)."""
-    return ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03} | changes)
+    return _with(ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03}), changes)
 
 
 @section("stride")
 def stride_router(**changes) -> ConfigDict:
     """A unit every `stride` positions."""
-    return ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2} | changes)
+    return _with(ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2}), changes)
 
 
 @section("distilled")
 def distilled_router(**changes) -> ConfigDict:
     """Bolmo's: units come with the text, and it learns to find them; `weight` is that of its loss."""
-    return ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0} | changes)
+    return _with(ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0}), changes)
 
 
 @section("entropy")
@@ -210,8 +208,7 @@ def entropy_router(**changes) -> ConfigDict:
     c.symbols = 260
     c.lm = token_lm()
     c.lm.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128)
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 def local(**changes) -> ConfigDict:
@@ -224,8 +221,7 @@ def scoped(c: ConfigDict, scope: str = "window", **changes) -> ConfigDict:
     """A stack for a stage's encoder or decoder: `scope` is `window` (causal, across units) or its own `unit`."""
     with c.unlocked():
         c.scope = scope
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 @section("token_lm")
@@ -245,9 +241,8 @@ def table(**changes) -> ConfigDict:
     c = _interface("table")
     c.tied = "no"  # `yes`: the output projection is the embedding table
     c.embed_scale = 1.0  # Gemma: sqrt(D)
-    c.rows = 0  # of the table, shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
-    c.update(changes)
-    return c
+    c.table_rows = 0  # shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
+    return _with(c, changes)
 
 
 @section("binary")
@@ -258,8 +253,7 @@ def binary(**changes) -> ConfigDict:
     c.lift = "zero_one"  # `zero_one`: bits as they are; `plus_minus`: -1 and 1
     c.norm = "none"  # `none`; `rms`: every vector is brought to root mean square 1 (but for that of zeros)
     c.seed = 0  # of the affine map
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 @section("glyphs")
@@ -272,16 +266,14 @@ def glyphs(**changes) -> ConfigDict:
     c.drawing = "published"  # `published`: white space is blank, long tokens fade; `legible`: less so
     c.distinct = "published"  # `published`: symbols that look alike are one vector; `told_apart`: by a code
     c.scale = 1.0  # root mean square of an element; the published vectors have length 1: D ** -0.5
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 @section("lexinvariant")
 def lexinvariant(**changes) -> ConfigDict:
     """Interface: a Gaussian vector a symbol, fresh for each row, tied (arXiv 2305.16349)."""
     c = _interface("lexinvariant")
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 @section("semi_lexinvariant")
@@ -290,8 +282,7 @@ def semi_lexinvariant(**changes) -> ConfigDict:
     c = _interface("semi_lexinvariant")
     c.random = 0.2  # the probability that a symbol has no vector of its own in a row
     c.random_evaluated = 0.0  # the same when the model is evaluated, or used
-    c.update(changes)
-    return c
+    return _with(c, changes)
 
 
 def _interface(kind: str) -> ConfigDict:
@@ -365,4 +356,12 @@ def _eval() -> ConfigDict:
     # Splitter that defines words in metrics. One that puts the space before a word, as most tokenizers do: where it
     # stands behind, a token model has to get the next word right too.
     c.words = "unicode_words"
+    return c
+
+
+def _with(c: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """The section, locked, with some settings changed; one that there is not is refused."""
+    c.lock()
+    for name, value in changes.items():
+        c[name] = value
     return c

@@ -55,7 +55,7 @@ def settings_of(model: Any, config: ConfigDict) -> ModelSettings:
         tied="yes" if interface.head is None else "no",
         softcap=float(interface.softcap),
         embed_scale=float(interface.embed_scale),
-        rows=0 if rows == V else rows,
+        table_rows=0 if rows == V else rows,
     )
     section.backbone = ConfigDict(FrozenConfigDict(model.backbone.c).as_configdict())
     like = abstract_model(section, V, "the model's settings")

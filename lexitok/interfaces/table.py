@@ -16,22 +16,22 @@ class Table(LearnedReadOut):
     """`table: [V, D]`, and `head: [V, D]` unless tied.
 
     A tied table is drawn with standard deviation `D ** -0.5`, so that logits start near unit size; `embed_scale` then
-    sets the size of what enters (Gemma: `sqrt(D)`). With `rows`, symbols share the rows of the table modulo it; 0: each
-    has its own, and an id out of range enters as NaN: no other symbol's vector, and no step goes on with it.
+    sets the size of what enters (Gemma: `sqrt(D)`). With `table_rows`, symbols share the rows of the table modulo it;
+    0: each has its own, and an id out of range enters as NaN: no other symbol's vector, and no step goes on with it.
     """
 
     def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
         del tokens
         if c.tied not in ("yes", "no"):
             raise ValueError(f"interface.tied is 'yes' or 'no', not '{c.tied}'")
-        if c.rows and (V % c.rows or c.tied == "yes"):
+        if c.table_rows and (V % c.table_rows or c.tied == "yes"):
             raise ValueError(
-                f"interface.rows is {c.rows}, and {V} symbols cannot share them: it has to divide {V}, and the table "
-                "cannot be tied"
+                f"interface.table_rows is {c.table_rows}, and {V} symbols cannot share them: it has to divide {V}, "
+                "and the table cannot be tied"
             )
         tied = c.tied == "yes"
-        self.embed_scale, self.shared = c.embed_scale, bool(c.rows)
-        self.table = normal(rngs, "V D", (c.rows or V, D), D if tied else 1)
+        self.embed_scale, self.shared = c.embed_scale, bool(c.table_rows)
+        self.table = normal(rngs, "V D", (c.table_rows or V, D), D if tied else 1)
         super().__init__(V, D, softcap=c.softcap, rngs=rngs, read_out="other" if tied else "head")
 
     def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:

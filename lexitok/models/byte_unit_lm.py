@@ -73,7 +73,7 @@ class ByteUnitLM(nnx.Module):
         self.dtype = dtype
         E = c.stage.encoder.D
         self.interface = make_interface(c.interface, V, E, rngs, tokens)
-        self.additions = make_additions(c.embedding, E, rngs, unit_tokens, c.interface.get("rows", 0))
+        self.additions = make_additions(c.embedding, E, rngs, unit_tokens, c.interface.get("table_rows", 0))
         self.slots = normal(rngs, "P E", (c.stage.slots, E), 1) if c.stage.slots > 1 else None
         self.stage = Stage(c.stage, dtype=dtype, rngs=rngs)
 

@@ -197,7 +197,7 @@ def ngram_hash(ids: Sequence[Int[Array, "B S"]], prime: int, rows: int) -> Int[A
 def _alphabet(symbols: int) -> int:
     """Symbols that are told apart where ends of units are not."""
     if symbols and not BYTES <= symbols <= SYMBOLS:
-        raise ValueError(f"interface.rows is {symbols}; an alphabet of bytes has {BYTES} to {SYMBOLS} symbols")
+        raise ValueError(f"interface.table_rows is {symbols}; an alphabet of bytes has {BYTES} to {SYMBOLS} symbols")
     return symbols or SYMBOLS
 
 

@@ -134,7 +134,7 @@ class MeanPool(nnx.Module):
 
 
 class MaxCrossPool(nnx.Module):
-    """BLT's pool: the maximum over the unit makes `c.cross.slots` queries, which attend to the unit's bytes.
+    """BLT's pool: the maximum over the unit makes `c.cross.vectors` queries, which attend to the unit's bytes.
 
     (arXiv 2412.09871 section 3.2; as released: after the last encoder layer, and with the queries added twice.) The
     queries' outputs together are the unit's vector, projected where that is not the width of the backbone.
@@ -143,7 +143,7 @@ class MaxCrossPool(nnx.Module):
     reads = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
-        E, D, k = width(c.encoder), width(c.backbone), c.cross.slots
+        E, D, k = width(c.encoder), width(c.backbone), c.cross.vectors
         self.queries = Project("E E", E, k * E, rngs=rngs)
         self.attend = CrossAttention(c, E, rngs=rngs)
         self.project = Project("E D", k * E, D, rngs=rngs) if k * E != D else None

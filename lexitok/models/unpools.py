@@ -143,7 +143,7 @@ class CrossUnpool(Unpool):
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D = width(c.decoder), width(c.backbone)
-        self.slots = c.cross.slots
+        self.slots = c.cross.vectors
         self.project = Project("D E", D, self.slots * E, rngs=rngs)
         self.layers = stack(lambda rngs: CrossAttention(c, E, rngs=rngs), c.decoder.L, rngs)
 

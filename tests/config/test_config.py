@@ -60,6 +60,20 @@ def test_variants(config_file):
     assert variant(config, "b", b=lambda c: ConfigDict({"a": 2})).a == 2  # a variant may be another tree
 
 
+def test_sizes_come_first():
+    """A size makes all stacks anew: what was changed in them before would be lost, whichever is named first."""
+
+    def size(c):
+        c.stack = ConfigDict({"width": 8, "kind": "plain"})
+
+    def kind(c):
+        c.stack.kind = "other"
+
+    for arg in ("big,other", "other,big"):
+        found = variant(ConfigDict({"stack": {"width": 4, "kind": "plain"}}), arg, {"big": size}, other=kind)
+        assert found.stack.to_dict() == {"width": 8, "kind": "other"}
+
+
 @pytest.mark.parametrize(
     ("assignment", "value"),
     [

@@ -1,5 +1,7 @@
 """A checkpoint outlives the version that wrote it: what its config does not say is what was done without a choice."""
 
+import operator
+
 import pytest
 from ml_collections import ConfigDict
 from samples import CONFIGS
@@ -12,7 +14,7 @@ LATER = (
     "model.stage.backbone.residual",
     "model.stage.encoder.rope_fraction",
     "model.stage.unpool_weights",
-    "model.interface.rows",
+    "model.interface.table_rows",
     "train.start",
     "optimizer.frozen",
 )
@@ -51,3 +53,21 @@ def test_a_section_gets_the_defaults_of_its_own_kind():
     config = load_config(f"{CONFIGS}/interfaces.py:binary")
     found = completed(without(config, "model.interface.lift", "model.backbone.residual"))
     assert diff(config, found) == {} and "stage" not in found.model and "rows" not in found.model.interface
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "old", "new"),
+    [
+        ("bolmo", "model.interface", "rows", "table_rows"),
+        ("blt:1b", "model.stage.cross", "slots", "vectors"),
+        ("blt", "model.stage.router.lm.interface", "rows", "table_rows"),
+    ],
+)
+def test_settings_that_were_renamed_keep_their_values(name, section, old, new):
+    """Also in nested sections: another value would be another model."""
+    path, _, variant = name.partition(":")
+    config = load_config(f"{CONFIGS}/{path}.py:{variant}")
+    older = without(config, f"{section}.{new}")
+    with older.unlocked():
+        operator.attrgetter(section)(older)[old] = operator.attrgetter(f"{section}.{new}")(config)
+    assert diff(config, completed(older)) == {}

@@ -118,7 +118,7 @@ def _other_epsilon(model: TokenLM) -> None:
 
 
 def _shared_rows(model: TokenLM) -> None:
-    model.interface = make_interface(table(rows=V // 2), V, D, nnx.Rngs(0))
+    model.interface = make_interface(table(table_rows=V // 2), V, D, nnx.Rngs(0))
 
 
 def _scaled(model: TokenLM) -> None:
@@ -138,7 +138,7 @@ def _not_finite(model: TokenLM) -> None:
         (_missing_norm, r"'backbone.norm.scale' is not there, and \(16,\) by the settings"),
         (_other_norm, "backbone.norm is LayerNorm, and RmsNorm by the settings"),
         (_other_epsilon, "backbone.norm.eps is 0.5, and 1e-05 by the settings"),
-        (_shared_rows, "interface.rows 20 .but 0."),
+        (_shared_rows, "interface.table_rows 20 .but 0."),
         (_scaled, "interface.embed_scale 2.0 .but 1.0."),
         (_not_finite, "'model.norm.weight' has values that are not finite"),
     ],

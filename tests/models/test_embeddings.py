@@ -180,5 +180,5 @@ def test_tokens_are_needed():
 
 def test_an_alphabet_that_cannot_be():
     """The bytes must all be in it."""
-    with pytest.raises(ValueError, match="interface.rows is 100; an alphabet of bytes has 256 to 260 symbols"):
+    with pytest.raises(ValueError, match="interface.table_rows is 100; an alphabet of bytes has 256 to 260 symbols"):
         make_additions(settings_of(adds="ngram_hash"), 4, nnx.Rngs(0), symbols=100)

@@ -186,7 +186,11 @@ def test_no_byte_changes_what_comes_before_it(kind, data):
         ("aunet_three", {"model.stage.backbone.router.stride": 0}, "stride is 0"),
         ("spacebyte", {"model.stage.widen": "repeat"}, "unknown widen 'repeat'.*zeros, learned, project"),
         ("spacebyte", {"model.stage.narrow": "last"}, "unknown narrow 'last'.*first, project"),
-        ("hat_v2_fused", {"model.interface.rows": 256}, "interface.rows is 256, and 520 symbols cannot share them"),
+        (
+            "hat_v2_fused",
+            {"model.interface.table_rows": 256},
+            "interface.table_rows is 256, and 520 symbols cannot share them",
+        ),
         ("bolmo", {"model.embedding.adds": "trigrams"}, "unknown embedding.adds 'trigrams'"),
         ("bytes", {"model.interface.kind": "hash"}, "'hash'.*table"),
         ("bytes", {"model.kind": "rnn"}, "'rnn'.*token_lm, byte_unit_lm"),
