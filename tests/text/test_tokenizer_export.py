@@ -70,8 +70,17 @@ def test_the_library_gives_the_same_tokens(tokenizer, library_ids, text):
     """Scores and ranks become merges: what other programs read has to be the same tokenizer."""
     text = text.replace("\u2581", "").replace("\0", "")
     wanted = tokenizer.library_ids(text)
+    if wanted == tokenizer.library_ids("\x08"):  # which the T5's normalisation leaves nothing of
+        wanted = wanted if text and library_ids(text, add_special_tokens=False) else []
     assert library_ids(text, add_special_tokens=False) == wanted
     assert library_ids(text) == [tokenizer.vocabulary.bos, *wanted]
+
+
+def test_text_that_normalises_to_nothing(tokenizer, library_ids):
+    """The one difference that is known: SentencePiece still puts its space in front, the library gives no token."""
+    wanted, found = (ids("\x08") for ids in (tokenizer.library_ids, lambda text: library_ids(text)[1:]))
+    normalised = len(wanted) == 1 and tokenizer.vocabulary.token_bytes[wanted[0]] == b" "
+    assert found == ([] if normalised else wanted)
 
 
 def test_read_back(tokenizer):
