@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
+from lexitok.made import PREFIX, Made, is_made
 from lexitok.parameter_names import leaf_name
 
 STACKS = {"L": "layers of a stack", "O": "offsets from where a unit's vector changes, a matrix each"}
@@ -88,23 +89,31 @@ def axes_of(variable: nnx.Variable, name: str = "") -> str:
 
 
 def map_with_axes(function: Callable[[str | None, Any], Any], tree: Any) -> Any:
-    """`tree` with every leaf replaced by `function(axes, leaf)`; what is no parameter, as a count of steps, has None.
+    """`tree` with every leaf replaced by `function(axes, leaf)`.
+
+    What is no parameter has None for its axes: a count of steps, and what is made (`lexitok.made`).
 
     Args:
       function: of the axes' letters and a leaf.
       tree: a model, or what mirrors one: gradients, moments, averages, a state with any of them.
 
     Raises:
-      AxesError: a parameter without axes, or of another rank than they say; names it.
+      AxesError: a parameter without axes, or of another rank than they say, or something made without the name of
+        it; names it.
     """
 
     def one(path: Any, node: Any) -> Any:
         if not isinstance(node, nnx.Variable):
             return function(None, node)
-        axes = axes_of(node, leaf_name(path))
+        name = leaf_name(path)
+        if isinstance(node, Made) != is_made(name):  # by its name it is left out of checkpoints
+            raise AxesError(f"{name}: names of what lexitok.made makes, and no others, begin with {PREFIX}: rename it")
+        if isinstance(node, Made):
+            return jax.tree.map(lambda leaf: function(None, leaf), node)
+        axes = axes_of(node, name)
         for leaf in jax.tree.leaves(node):
             if hasattr(leaf, "shape") and len(leaf.shape) != len(axes.split()):
-                raise AxesError(f"parameter {leaf_name(path)} has shape {leaf.shape}, and its axes are '{axes}'")
+                raise AxesError(f"parameter {name} has shape {leaf.shape}, and its axes are '{axes}'")
         return jax.tree.map(lambda leaf: function(axes, leaf), node)
 
     return jax.tree_util.tree_map_with_path(one, tree, is_leaf=lambda node: isinstance(node, nnx.Variable))
@@ -114,7 +123,7 @@ def stacked(tree: Any, letter: str = "L") -> Any:
     """The tree of a module that was made several times by `jax.vmap`: its parameters have an axis more in front."""
 
     def more(node: Any) -> Any:
-        if not isinstance(node, nnx.Variable):
+        if not isinstance(node, nnx.Variable) or isinstance(node, Made):
             return node
         return type(node)(node.get_value(), axes=f"{letter} {axes_of(node)}".strip())
 

@@ -15,7 +15,9 @@ from lexitok.data.batch import Batch, Tokens
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.data.layout import Piece, make_piece
 from lexitok.data.rows import pack_rows
+from lexitok.made import is_made, with_made
 from lexitok.models.build import model_for
+from lexitok.parameter_names import leaf_name, map_with_name
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -124,12 +126,19 @@ def made(c: ConfigDict):
 
     def fill(path, leaf):
         name = jax.tree_util.keystr(path)
+        if is_made(leaf_name(path)):
+            return leaf
         if "threshold" in name:  # about a third of the positions are above it
             return jnp.asarray(5.12, leaf.dtype)
         values = rng.normal(size=leaf.shape) * (0.1 if ".scale" in name else 0.35)
         return jnp.asarray(values + 1.0 if ".scale" in name else values, leaf.dtype)
 
-    return jax.tree_util.tree_map_with_path(fill, jax.eval_shape(make, nnx.Rngs(0))), encoder
+    return with_made(jax.tree_util.tree_map_with_path(fill, jax.eval_shape(make, nnx.Rngs(0))), make), encoder
+
+
+def map_parameters(function, model):
+    """The model with every parameter replaced by `function(parameter)`; what is made is left as it is."""
+    return map_with_name(lambda name, leaf: leaf if is_made(name) else function(leaf), model)
 
 
 def small_model(kind: str):

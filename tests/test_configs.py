@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from programs import large_constants
 from samples import Pairs
 
 from lexitok.config.files import format_config, load_config
@@ -69,12 +70,16 @@ def one_row(config, encoder) -> Batch:
 
 @pytest.mark.parametrize(("name", "variant"), TRACED)
 def test_config_traces_at_full_size(name, variant):
-    """The model is made and computes nats, from shapes alone: a config cannot rot unnoticed."""
+    """The model is made and computes nats, from shapes alone: a config cannot rot unnoticed.
+
+    Nor does the program hold a table: every compiled program would have a copy of it.
+    """
     config = load_config(f"{CONFIGS / name}.py:{variant}")
     encoder = make_encoder(config.text, Pairs() if needs_tokenizer(config.text) else None)
     rows = jax.tree.map(np.asarray, one_row(config, encoder))
     model = jax.eval_shape(lambda: model_for(config, encoder)(nnx.Rngs(0)))
-    scores, extras = jax.eval_shape(lambda m, rows: m.read_out(rows), model, rows)
+    program, (scores, extras) = jax.make_jaxpr(lambda m, rows: m.read_out(rows), return_shape=True)(model, rows)
+    assert not large_constants(program, 1024)
     assert scores.nll_BxS.shape == (1, config.data.symbols)
     assert extras.loss.shape == () and all(x.shape == () for x in extras.sums.values())
 

@@ -14,6 +14,7 @@ from test_configs import ALL, CONFIGS
 
 from lexitok.config.files import load_config
 from lexitok.data.encoders import make_encoder, needs_tokenizer
+from lexitok.made import Made
 from lexitok.models.build import model_for
 from lexitok.models.counting import count_params
 from lexitok.nn.parameters import ones, parameter
@@ -30,6 +31,8 @@ HEADING = "name | axes | shape | split over data=1, fsdp=16, tensor=1 | over dat
 
 def described(name: str, variable: nnx.Variable) -> str:
     """A line on a parameter; an axis of the mesh stands where it splits, - where an axis stays whole."""
+    if isinstance(variable, Made):
+        return f"{name} | made | {'x'.join(map(str, variable.get_value().shape))} | whole | whole | none\n"
     axes, shape = axes_of(variable, name), variable.get_value().shape
     split = [" ".join(axis or "-" for axis in parameter_spec(axes, shape, mesh)) or "whole" for mesh in MESHES]
     update = "adamw"

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import treescope
 
+from lexitok.made import is_made
 from lexitok.models.counting import count_params
 from lexitok.parameter_names import leaf_name
 
@@ -24,9 +25,11 @@ def parameters_table(model: Any) -> str:
 
 
 def array_table(model: Any) -> str:
-    """A Markdown table of all arrays: name, shape, dtype and parameters. Stacks of layers are one array each."""
+    """A Markdown table of the arrays of parameters: name, shape, dtype and how many. Stacks of layers are one each."""
     lines = ["| array | shape | dtype | parameters |", "|---|---|---|---:|"]
     for path, leaf in jax.tree_util.tree_flatten_with_path(model)[0]:
+        if is_made(leaf_name(path)):
+            continue
         shape = " × ".join(map(str, leaf.shape))
         lines.append(f"| {leaf_name(path)} | {shape} | {leaf.dtype} | {math.prod(leaf.shape):,} |")
     return "\n".join(lines) + "\n"

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.interfaces.learned_read_out import LearnedReadOut
-from lexitok.nn.frozen import Frozen
+from lexitok.made import made
 from lexitok.text.drawing import draw_tokens, unpack
 from lexitok.text.hex_font import HEIGHT, FontError, HexFont
 
@@ -42,9 +42,9 @@ class Glyphs(LearnedReadOut):
     and 1, times `scale`: the bits of the symbol's number among those whose vectors are equal in bfloat16. There are as
     many as the largest group needs, and the pictures have the elements before them.
 
-    What is frozen here is no part of a checkpoint. It is made again from the vocabulary and the font, so a model needs
-    the font that it was trained with, and its config holds the `font_fingerprint`; principal axes are computed to
-    rounding, and not bit by bit, the same elsewhere.
+    Pictures are no part of a checkpoint (`lexitok.made`). They are drawn again from the vocabulary and the font, so a
+    model needs the font that it was trained with, and its config holds the `font_fingerprint`; principal axes are
+    computed to rounding, and not bit by bit, the same elsewhere.
 
     Args:
       c: made by `lexitok.config.glyphs`.
@@ -67,22 +67,23 @@ class Glyphs(LearnedReadOut):
         if len(tokens) != V:
             raise ValueError(f"glyphs are drawn from the bytes of {V} symbols, and there are those of {len(tokens)}")
         _check_font(c)
-        made = _make(tuple(tokens), D, c.font, c.size, c.drawing, c.distinct)
-        self.D, self.scale, self.bits = D, c.scale, made.bits
-        self.pictures, self.mean = made.pictures, made.mean
-        self.axes, self.ranks = made.axes, made.ranks
+        drawn = _draw(tuple(tokens), D, c.font, c.size, c.drawing, c.distinct)
+        self.D, self.scale, self.bits = D, c.scale, drawn.bits
+        self.made_pictures, self.made_mean = made(drawn.pictures), made(drawn.mean)
+        self.made_axes = None if drawn.axes is None else made(drawn.axes)
+        self.made_ranks = made(drawn.ranks)
 
     def vectors(self, symbols_BxS: Int[Array, "B S"], dtype: DTypeLike) -> Float[Array, "B S D"]:
         """The pictures of the symbols as vectors, in `dtype`."""
-        packed = jnp.asarray(self.pictures.array)[symbols_BxS]
-        pixels = jnp.unpackbits(packed, axis=-1).astype(jnp.float32) - jnp.asarray(self.mean.array)[None, None]
-        if self.axes is not None:  # in full precision: accelerators would round both sides to fewer bits
-            pixels = jnp.matmul(pixels, jnp.asarray(self.axes.array), precision=jax.lax.Precision.HIGHEST)
+        packed = self.made_pictures[...][symbols_BxS]
+        pixels = jnp.unpackbits(packed, axis=-1).astype(jnp.float32) - self.made_mean[...][None, None]
+        if self.made_axes is not None:  # in full precision: accelerators would round both sides to fewer bits
+            pixels = jnp.matmul(pixels, self.made_axes[...], precision=jax.lax.Precision.HIGHEST)
         room = self.D - self.bits
         length = jnp.linalg.norm(pixels, axis=-1, keepdims=True)
         picture = pixels * (room**0.5 / jnp.where(length > 0.0, length, 1.0))
         picture = jnp.pad(picture, ((0, 0), (0, 0), (0, room - picture.shape[-1])))
-        code = _bits(jnp.asarray(self.ranks.array)[symbols_BxS], self.bits)
+        code = _bits(self.made_ranks[...][symbols_BxS], self.bits)
         return (jnp.concatenate([picture, code], axis=-1) * self.scale).astype(dtype)
 
 
@@ -113,8 +114,8 @@ def _bits(ranks_BxS: Int[Array, "B S"], bits: int) -> Float[Array, "B S bits"]:
     return (2 * (ranks_BxS[..., None] >> shifts & 1) - 1).astype(jnp.float32)
 
 
-class _Made(NamedTuple):
-    """What is frozen.
+class _Drawn(NamedTuple):
+    """What is drawn, and computed of that.
 
     Attributes:
       pictures: uint8 `[V, P / 8]`.
@@ -124,15 +125,15 @@ class _Made(NamedTuple):
       bits: of the largest of these numbers.
     """
 
-    pictures: Frozen
-    mean: Frozen
-    axes: Frozen | None
-    ranks: Frozen
+    pictures: np.ndarray
+    mean: np.ndarray
+    axes: np.ndarray | None
+    ranks: np.ndarray
     bits: int
 
 
 @functools.lru_cache(maxsize=4)  # a model is made several times: for its shapes, and for its parameters
-def _make(tokens: tuple[bytes, ...], D: int, font: str, size: int, drawing: str, distinct: str) -> _Made:
+def _draw(tokens: tuple[bytes, ...], D: int, font: str, size: int, drawing: str, distinct: str) -> _Drawn:
     pictures = unpack(draw_tokens(tokens, HexFont.read(font), size=size, drawing=drawing))
     packed = np.packbits(pictures[:, :: size // HEIGHT].reshape(len(tokens), -1), axis=1)
     P = HEIGHT * size
@@ -143,7 +144,7 @@ def _make(tokens: tuple[bytes, ...], D: int, font: str, size: int, drawing: str,
         ranks, bits = np.zeros(len(tokens), np.int32), 0
     else:
         ranks, bits, axes = _told_apart(packed, mean, D)
-    return _Made(Frozen(packed), Frozen(mean), None if axes is None else Frozen(axes), Frozen(ranks), bits)
+    return _Drawn(packed, mean, axes, ranks, bits)
 
 
 def _told_apart(packed: np.ndarray, mean: np.ndarray, D: int) -> tuple[np.ndarray, int, np.ndarray | None]:

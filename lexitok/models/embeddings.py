@@ -15,8 +15,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from lexitok.made import made
 from lexitok.models.preceding_symbols import PrecedingSymbols
-from lexitok.nn.frozen import Frozen
 from lexitok.nn.parameters import normal
 from lexitok.text.suffix_trie import ROOT, suffix_trie
 
@@ -99,7 +99,7 @@ class SuffixToken(nnx.Module):
             raise ValueError("embedding.adds 'suffix_token' needs the tokens of a vocabulary, and there are none")
         trie = suffix_trie(tuple(tokens))
         self.alphabet = _alphabet(symbols)
-        self.cells, self.longest = Frozen(trie.cells), trie.longest
+        self.made_cells, self.longest = made(trie.cells), trie.longest
         self.tokens = Rows(len(tokens), E, gain=1.0, rngs=rngs)
 
     @property
@@ -117,7 +117,7 @@ class SuffixToken(nnx.Module):
         All positions go down the trie together, until none can go on.
         """
         preceding.require(self.reach)
-        cells = jnp.asarray(self.cells.array)
+        cells = self.made_cells[...]
 
         def descend(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
             depth, node, row, alive = state

@@ -12,12 +12,13 @@ from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
+from lexitok.made import is_made, with_made, without_made
 from lexitok.models.build import evaluated, model_for
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.parameters import read_parameters
 from lexitok.runs.run import Run, RunError
-from lexitok.sharding import current_mesh, state_shardings
+from lexitok.sharding import current_mesh, replicated, state_shardings
 from lexitok.text.tokenizer_files import tokenizer_from_bytes
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ log = logging.getLogger(__name__)
 def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Encoder]:
     """The model of a run's checkpoint, and the encoder that it was trained with.
 
-    What is evaluated is what is loaded: the exponential average of the parameters where the run kept one. They are
+    What is evaluated is what is loaded: the exponential average of the parameters where the run kept one. What is made
+    and not learnt, as pictures of tokens, no checkpoint holds (`lexitok.made`): it is made again. Parameters are
     split over the mesh that is set (`jax.set_mesh`) or, without one, put on the default device.
 
     Args:
@@ -42,7 +44,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
     check_finite(checkpoint.parameters, f"step {checkpoint.step} of {path}")
-    model = _fill(like, checkpoint.parameters, path)
+    model = with_made(_fill(like, checkpoint.parameters, path), model_for(checkpoint.config, encoder), replicated())
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
     return jax.device_put(model, None if mesh is None else state_shardings(like, mesh)), encoder
@@ -73,9 +75,9 @@ def check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def _fill(like: Any, parameters: Mapping[str, Any], path: Path) -> Any:
-    """`like` with the parameters of a checkpoint, all of them, each of its shape."""
+    """`like` with the parameters of a checkpoint, all of them, each of its shape; what is made is left as it is."""
     saved = {name: tuple(x.shape) for name, x in parameters.items()}
-    wanted = {name: tuple(x.shape) for name, x in names(to_dicts(like)).items()}
+    wanted = {name: tuple(x.shape) for name, x in without_made(names(to_dicts(like))).items()}
     differing = [
         f"{name}: checkpoint {saved.get(name, 'has none')}, model {wanted.get(name, 'has none')}"
         for name in sorted(saved.keys() | wanted.keys())
@@ -86,7 +88,11 @@ def _fill(like: Any, parameters: Mapping[str, Any], path: Path) -> Any:
             f"the checkpoint in {path} does not hold the parameters of its config's model: {'; '.join(differing[:3])}"
             f"{f' and {len(differing) - 3} more' if len(differing) > 3 else ''}. It was written by another version."
         )
-    return map_with_name(lambda name, leaf: np.asarray(parameters[name], leaf.dtype), like)
+
+    def fill(name: str, leaf: Any) -> Any:
+        return leaf if is_made(name) else np.asarray(parameters[name], leaf.dtype)
+
+    return map_with_name(fill, like)
 
 
 def validation_documents(run: Run, max_bytes: int = 200_000) -> list[bytes]:

@@ -1,13 +1,15 @@
 """Under which names a train state's arrays lie in a checkpoint.
 
-They lie under the names that they have in the state, but what is trained is called `model`, and what is fixed and comes
-from another run is left out (`lexitok.runs.origin`). In older runs `model` and `ema` held what was fixed, too, and the
-optimizer's state lay deeper. Trees that are no train state have their own names.
+They lie under the names that they have in the state, but what is trained is called `model`. Left out is what is made
+again with the model (`lexitok.made`), and what is fixed and comes from another run (`lexitok.runs.origin`). In older
+runs `model` and `ema` held what was fixed, too, and the optimizer's state lay deeper. Trees that are no train state
+have their own names.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lexitok.made import without_made
 from lexitok.parameter_names import names, nested
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import is_in
@@ -23,6 +25,7 @@ def stored_names(leaves: Mapping[str, Any], origins: Sequence[Origin] | None) ->
       leaves: of the state, by dotted name.
       origins: of what is fixed; None: an older run, whose checkpoints hold it.
     """
+    leaves = without_made(leaves)
     if not any(name.startswith("trained.") for name in leaves):
         return {name: name for name in leaves}
     found = {name: _stored(name, older=origins is None) for name in leaves}
@@ -38,7 +41,7 @@ def to_store(tree: Mapping[str, Any], origins: Sequence[Origin]) -> dict[str, An
 
 def to_restore(tree: Mapping[str, Any], origins: Sequence[Origin] | None) -> dict[str, Any]:
     """What is to be asked of a checkpoint for a state of the shapes in `tree`."""
-    leaves = names(tree)
+    leaves = without_made(names(tree))
     wanted = {stored: leaves[name] for name, stored in stored_names(leaves, origins).items()}
     if origins is None and any(name.startswith("ema.") for name in leaves):  # it averaged what was fixed, too
         fixed = [name for name in leaves if name.startswith(_FIXED)]

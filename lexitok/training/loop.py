@@ -81,7 +81,7 @@ def _start(setup: Setup, checkpoints: Checkpoints, iterator: TrainIterator) -> t
     if restored is not None:
         iterator.set_state(restored.data["iterator"])
         log.info("resuming at step %d", restored.step)
-        return restored.state, Clock(**restored.data["clock"])
+        return setup.with_made(restored.state), Clock(**restored.data["clock"])
     # 2. From the start.
     state, origins = setup.init_state_and_origins()
     checkpoints.record = setup.record(origins)

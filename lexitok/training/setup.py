@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
+from lexitok.made import with_made
 from lexitok.models.build import model_for
 from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
@@ -75,6 +76,12 @@ class Setup:
     def init_state_and_origins(self) -> tuple[TrainState, tuple[Origin, ...]]:
         """As `init_state`; and where the fixed parts of the state are from."""
         return starts.install(self.states.init(self.abstract_state, self.config.seed), self.config, self.encoder)
+
+    def with_made(self, state: TrainState) -> TrainState:
+        """A state out of a checkpoint, with what its model has that is made and that no checkpoint holds."""
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        model = with_made(state.fixed["model"], self.states.make_model, everywhere)
+        return dataclasses.replace(state, fixed=state.fixed | {"model": model})
 
     def init_model(self) -> Any:
         """A fresh model, as training would begin with if it took nothing from other runs."""

@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from lexitok.config import asking_router
 from lexitok.config.files import diff
 from lexitok.data.encoders import Encoder
+from lexitok.made import without_made
 from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
@@ -68,7 +69,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
       VocabularyMismatchError: it has rows of symbols, and this run's symbols are others.
       CheckpointError: a run has no checkpoint that can be read.
     """
-    here = names(jax.eval_shape(lambda: to_dicts(state.model)))
+    here = without_made(names(jax.eval_shape(lambda: to_dicts(state.model))))
     origins: list[Origin] = []
     for start in starts_of(config):
         checkpoint = read_parameters(start.run)

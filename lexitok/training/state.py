@@ -1,7 +1,8 @@
 """The train state, and how it comes into being without a full copy on any device.
 
 What is trained and what is fixed are two trees. Fixed are the parts that `optimizer.frozen` names, and whatever stands
-below a name that begins with `frozen_` (BLT's entropy model): they have no gradient, no moments and no average.
+below a name that begins with `frozen_` (BLT's entropy model), and what is made and not learnt (`lexitok.made`): they
+have no gradient, no moments and no average.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Array
 
+from lexitok.made import is_made
 from lexitok.parameter_names import map_with_name, merge, names, split, to_dicts
 from lexitok.sharding import state_shardings
 
@@ -90,7 +92,11 @@ class StateMaker:
         _check_frozen(model, self.frozen)
         dtype = jnp.dtype(self.fixed_dtype)
         fixed, trained = split(model, lambda name: is_fixed(name, self.frozen))
-        return trained, jax.tree.map(lambda x: x.astype(dtype) if x.ndim > 1 else x, fixed)
+
+        def cast(name: str, x: Any) -> Any:
+            return x.astype(dtype) if x.ndim > 1 and not is_made(name) else x
+
+        return trained, map_with_name(cast, fixed)
 
     def abstract(self, mesh: Mesh) -> TrainState:
         """Shapes, dtypes and shardings of a state, as `ShapeDtypeStruct`; nothing is allocated.
@@ -107,17 +113,20 @@ class StateMaker:
 
     def init(self, like: TrainState, seed: int) -> TrainState:
         """A fresh state, every device making only its own part; the same on every mesh. `like` is `abstract`."""
-        return _made(self.make, like, seed)
+        return _jitted(self.make, like, seed)
 
     def init_model(self, like: TrainState, seed: int) -> Any:
         """The model of the state that `init` makes, by itself."""
-        return _made(lambda key: self.make_model(nnx.Rngs(params=key)), like.model, seed)
+        return _jitted(lambda key: self.make_model(nnx.Rngs(params=key)), like.model, seed)
 
 
 def is_fixed(name: str, parts: Sequence[str] = ()) -> bool:
-    """Whether a parameter is only read: `frozen_` is in front of a part of its name, or it is in one of `parts`."""
+    """Whether a leaf of a model is only read.
+
+    It is where `frozen_` is in front of a part of its name, where it is in one of `parts`, and where it is made.
+    """
     frozen = any(part.startswith("frozen_") for part in name.split("."))
-    return frozen or any(name == part or name.startswith(part + ".") for part in parts)
+    return frozen or is_made(name) or any(name == part or name.startswith(part + ".") for part in parts)
 
 
 def _check_frozen(model: Any, parts: Sequence[str]) -> None:
@@ -147,7 +156,7 @@ def with_parameters(state: TrainState, values: dict[str, Any]) -> TrainState:
     return dataclasses.replace(state, trained=filled(state.trained), fixed=fixed, ema=filled(state.ema))
 
 
-def _made(make: Callable[[Array], Any], like: Any, seed: int) -> Any:
+def _jitted(make: Callable[[Array], Any], like: Any, seed: int) -> Any:
     shardings = jax.tree.map(lambda leaf: leaf.sharding, like)
     # It runs once, and draws many small arrays: on a CPU, compiling it well takes far longer than it ever runs.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None

@@ -70,6 +70,12 @@ def _lexinvariant(c: ConfigDict) -> None:
     c.model.interface = C.lexinvariant()
 
 
+def _glyphs(c: ConfigDict) -> None:
+    """What symbols enter with is drawn, and no parameter."""
+    c.text.kind = "subword"
+    c.model.interface = C.glyphs(distinct="told_apart")
+
+
 def _hat_v2_of_codes(c: ConfigDict) -> None:
     c.model.interface = C.binary(recoding="affine", lift="plus_minus")
 
@@ -80,6 +86,7 @@ MORE = {
     "hat_v1_in_bytes": (_hat_v1_in_bytes, "hat_v1"),
     "hat_v2_variant": (_hat_v2_variant, "hat_v2"),
     "lexinvariant": (_lexinvariant, "bytes"),
+    "glyphs": (_glyphs, "bytes"),
     "hat_v2_of_codes": (_hat_v2_of_codes, "hat_v2"),
     "mean_of_entropies": (_mean_of_entropies, "blt"),
 }

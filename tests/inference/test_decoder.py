@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import map_parameters
 
 from lexitok.data.batch import row_seeds
 from lexitok.inference import decoder as decoder_file
@@ -78,7 +79,7 @@ def nudged(make_small, kind, seed):
     def nudge(w):
         return jnp.asarray((np.asarray(w) * (1 + 6e-8 * rng.normal(size=w.shape))).astype(w.dtype))
 
-    return jax.tree.map(nudge, make_small(kind)[0])
+    return map_parameters(nudge, make_small(kind)[0])
 
 
 def assert_cached_equals_full(make_small, full_logits, kind, texts, seed):

@@ -5,30 +5,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.extend.core import Jaxpr
+from programs import equations
 from samples import KINDS, Pairs, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import Batch, Tokens, Units
 from lexitok.data.encoders import make_encoder, needs_tokenizer
 from lexitok.interfaces import make_interface
+from lexitok.made import is_made
 from lexitok.models.build import model_for
 from lexitok.ops.attention import Positions
+from lexitok.parameter_names import merge, split
 
 ROUTED = ("hnet", "hnet_two", "blt", "bolmo")
 POSITIONS = 1 << 15
 MOST = 32  # terms of a sum in bfloat16: a unit's bytes, heads, offsets; not the positions of a batch
-
-
-def equations(program: Jaxpr):
-    """All equations of a program, those of the programs that it calls included."""
-    for equation in program.eqns:
-        yield equation
-        for value in equation.params.values():
-            for item in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(item, "jaxpr", item)
-                if isinstance(inner, Jaxpr):
-                    yield from equations(inner)
 
 
 def abstract_batch(S: int, units: bool) -> Batch:
@@ -51,12 +42,13 @@ def abstract_model(kind: str):
 def test_sums_over_positions_are_float32(kind):
     """In bfloat16, a sum of more than 256 equal terms stands still: the most frequent bytes would learn the least."""
 
-    def loss(model, batch):
-        found, extras = model.read_out(batch)
+    def loss(parameters, made, batch):
+        found, extras = merge(parameters, made).read_out(batch)
         return jnp.sum(found.nll_BxS * batch.tokens.weights_BxS) + extras.loss
 
     model, batch = abstract_model(kind), abstract_batch(POSITIONS, kind != "bytes")
-    program = jax.make_jaxpr(jax.grad(loss))(model, batch).jaxpr
+    made, parameters = split(model, is_made)
+    program = jax.make_jaxpr(jax.grad(loss))(parameters, made, batch).jaxpr
     wrong = []
     for e in equations(program):
         if e.primitive.name not in ("scatter-add", "reduce_sum", "cumsum") or e.outvars[0].aval.dtype != jnp.bfloat16:

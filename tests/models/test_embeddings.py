@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
+from lexitok.made import is_made
 from lexitok.models.embeddings import PRIMES, blt_ids, make_additions, ngram_hash
 from lexitok.models.preceding_symbols import PrecedingSymbols
+from lexitok.parameter_names import merge, split
 from lexitok.text.alphabet import APPENDED
 from lexitok.text.suffix_trie import suffix_trie
 
@@ -132,15 +134,20 @@ def test_a_stream_adds_what_a_batch_adds(adds, text, cuts):
 
 @pytest.mark.parametrize("adds", ["ngram_hash", "suffix_token"])
 def test_trains_like_any_module(adds):
-    """The trie is no parameter: gradients, optimizers and abstract trees must not meet its integers."""
+    """The trie is no parameter: beside it there is a table, which learns, and abstract trees are those of modules."""
     addition, preceding = make(adds), whole([*b"abab \xc3\xa9"])
-    grads = jax.jit(jax.grad(lambda m: jnp.sum(m(preceding, jnp.bfloat16).astype(jnp.float32) ** 2)))(addition)
+    made, parameters = split(addition, is_made)
+
+    def loss(parameters):
+        return jnp.sum(merge(parameters, made)(preceding, jnp.bfloat16).astype(jnp.float32) ** 2)
+
+    grads = jax.jit(jax.grad(loss))(parameters)
     (grad,) = jax.tree.leaves(grads)
     assert grad.dtype == jnp.float32 and 0 < (np.abs(np.asarray(grad)).sum(1) > 0).sum() < len(grad)
     optimizer = optax.sgd(0.1)
-    updates, _ = optimizer.update(grads, optimizer.init(addition))
-    again = optax.apply_updates(addition, updates)
-    assert not np.array_equal(jax.tree.leaves(again)[0], jax.tree.leaves(addition)[0])
+    updates, _ = optimizer.update(grads, optimizer.init(parameters))
+    again = optax.apply_updates(parameters, updates)
+    assert not np.array_equal(jax.tree.leaves(again)[0], jax.tree.leaves(parameters)[0])
     assert jax.tree.structure(jax.eval_shape(lambda: make(adds))) == jax.tree.structure(addition)
     graph, state = nnx.split(addition)
     np.testing.assert_array_equal(nnx.merge(graph, state)(preceding, jnp.float32), addition(preceding, jnp.float32))

@@ -25,7 +25,14 @@ from lexitok.training.setup import make_setup
 TRAIN = Path(__file__).parents[2] / "experiments" / "train.py"
 SETTINGS = [
     *("data.rows=8", "data.symbols=64", "data.packing_bins=4", "mesh.data=2", "mesh.fsdp=2", "optimizer.warmup=0"),
-    *("model.backbone.D=16", "model.backbone.L=1", "model.backbone.N=4", "model.backbone.F=24", "model.backbone.K=4"),
+    *(
+        "model.backbone.D=16",
+        "model.backbone.L=1",
+        "model.backbone.N=4",
+        "model.backbone.F=24",
+        "model.backbone.K=4",
+        "model.backbone.H=4",
+    ),
     *("text.vocabulary.size=320", "train.log_every=1", "train.eval_every=2", "train.checkpoint_every=2"),
     *("train.ema=0.9", "eval.bytes=2000", "optimizer.lr=1e-2"),
 ]
@@ -37,12 +44,12 @@ ENVIRONMENT = {
 }
 
 
-def run_two(workdir: Path, settings: list[str]) -> list[subprocess.CompletedProcess]:
+def run_two(workdir: Path, config: str, settings: list[str]) -> list[subprocess.CompletedProcess]:
     """Trains with two processes of two devices each, which have only the directory and a port in common."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    command = [sys.executable, TRAIN, f"--config={CONFIGS}/subword.py:tiny", f"--workdir={workdir}"]
+    command = [sys.executable, TRAIN, f"--config={config}", f"--workdir={workdir}"]
     command += [f"--config.{setting}" for setting in settings]
     started = [
         subprocess.Popen(
@@ -74,9 +81,9 @@ def settings(tmp_path_factory) -> list[str]:
     return [*SETTINGS, f"data.source=text:{root}/texts/*.txt", f"data.cache={root}/cache"]
 
 
-def of_one_process(settings: list[str], steps: int) -> tuple[dict, list[float]]:
+def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, list[float]]:
     """Parameters and bits per byte after steps of one process on the rows of both."""
-    c = load_config(f"{CONFIGS}/subword.py:tiny", [*settings, f"train.steps={steps}"])
+    c = load_config(config, [*settings, f"train.steps={steps}"])
     setup = make_setup(c, devices=jax.devices()[:4])
     shares = [train_iterator(c, setup.encoder, share=(i, 2)) for i in range(2)]
     found = []
@@ -89,15 +96,19 @@ def of_one_process(settings: list[str], steps: int) -> tuple[dict, list[float]]:
     return names(jax.device_get(to_dicts(state.averaged))), found
 
 
-def test_two_processes_are_one(settings, tmp_path):
+@pytest.mark.parametrize(
+    "config", ["subword.py:tiny", pytest.param("interfaces.py:glyphs,subword", marks=pytest.mark.slow)]
+)
+def test_two_processes_are_one(config, settings, tmp_path):
     """They see other rows each and have parts of the model each; what comes out is what one process comes to.
 
-    They stop after two steps, and go on for two more: the checkpoint has the place of both in the data.
+    They stop after two steps, and go on for two more: the checkpoint has the place of both in the data. What no
+    checkpoint has, as pictures, both make again.
     """
-    workdir = tmp_path / "run"
-    run_two(workdir, [*settings, "train.steps=2", "optimizer.schedule=constant"])
-    ended = run_two(workdir, [*settings, "train.steps=4", "optimizer.schedule=constant"])
-    expected, bpb = of_one_process([*settings, "optimizer.schedule=constant"], 4)
+    workdir, config = tmp_path / "run", f"{CONFIGS}/{config}"
+    run_two(workdir, config, [*settings, "train.steps=2", "optimizer.schedule=constant"])
+    ended = run_two(workdir, config, [*settings, "train.steps=4", "optimizer.schedule=constant"])
+    expected, bpb = of_one_process(config, [*settings, "optimizer.schedule=constant"], 4)
     rows = read_metrics(workdir)
     np.testing.assert_allclose([row["train/bpb"] for row in rows if "train/bpb" in row], bpb, rtol=1e-4)
     assert [row["step"] for row in rows if "eval/bpb" in row] == [2, 4]

@@ -21,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from lexitok.made import is_made
 from lexitok.parameter_names import from_dicts, names, nested, to_dicts
 from lexitok.runs.checkpoints.files import (
     FOLDER,
@@ -125,7 +126,8 @@ class Checkpoints:
         Damaged ones are named in a warning and moved to `checkpoints.damaged`.
 
         Args:
-          like: the state as `jax.ShapeDtypeStruct`s with shardings (or as arrays).
+          like: the state as `jax.ShapeDtypeStruct`s with shardings (or as arrays). What a model has that is made, and
+            that no checkpoint holds (`lexitok.made`), stays in it as it is here.
 
         Raises:
           CheckpointMismatchError: the checkpoint is of another model, vocabulary, text setting or optimizer.
@@ -188,7 +190,8 @@ class Checkpoints:
                     state=ocp.args.StandardRestore(wanted), data=grain.checkpoint.CheckpointRestore(data)
                 ),
             )
-            leaves = from_stored(items["state"], shapes, record.fixed) | self._from_elsewhere(names(shapes), record)
+            leaves = {name: leaf for name, leaf in names(shapes).items() if is_made(name)}
+            leaves |= from_stored(items["state"], shapes, record.fixed) | self._from_elsewhere(names(shapes), record)
             state = jax.tree.map(_typed, from_dicts(nested(leaves), like), like)
         self.record = dataclasses.replace(self.record, fixed=record.fixed or ())
         return Restored(step, state, data.value, record)
