@@ -94,7 +94,7 @@ def unit_indices(stream: SymbolStream, starts: np.ndarray, lengths: np.ndarray) 
     """`unit_of` and `guide_of` of consecutive pieces.
 
     Args:
-      document: the stream.
+      stream: of the document.
       starts, lengths: int64 `[pieces]`, the targets of each; one piece begins where the one before it ends.
 
     Returns:

@@ -49,7 +49,7 @@ class SymbolByteModel:
         self._symbols_C = byte_symbols(vocabulary)[0]
         self._known_C = self._symbols_C != vocabulary.bos
         V = decoder.logits_BxV.shape[1]
-        self._allowed_1xV = encoder.rule.allowed(vocabulary, V)[:1]
+        self._allowed_1xV = encoder.rule.allowed_next(vocabulary, V)[:1]
         if not begun:
             decoder.read([[vocabulary.bos]] * len(decoder.cursors))
 

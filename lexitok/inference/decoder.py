@@ -35,7 +35,7 @@ class ContextError(ValueError):
 class State:
     """What lives on the device: a model's caches, the logits of every row's next symbol, and the rows' seeds."""
 
-    held: Any
+    caches: Any
     logits_BxV: Float[Array, "B V"]
     seeds_B: Int[Array, "B"]
 
@@ -78,8 +78,8 @@ class Decoder:
         self._queues: list[deque[Read | Close]] = [deque() for _ in range(rows)]
         self._weights, self._structure = jax.tree.flatten(model)
         logits = jnp.zeros((rows, model.interface.vocabulary_size), jnp.float32)
-        held = model.empty(rows, self._room, self.longest, chunk)
-        self._state = State(held, logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
+        caches = model.empty(rows, self._room, self.longest, chunk)
+        self._state = State(caches, logits, jnp.asarray(row_seeds(rows, 0) if seeds is None else seeds))
 
     @property
     def logits_BxV(self) -> Float[Array, "B V"]:
@@ -146,12 +146,14 @@ class Decoder:
 
         def shapes(rows: int) -> list[tuple[int, ...]]:
             arguments = (rows, self._room, self.longest, self._chunk)
-            held = jax.eval_shape(lambda: jax.tree.leaves(model.empty(*arguments)))
-            return [leaf.shape for leaf in held]
+            leaves = jax.eval_shape(lambda: jax.tree.leaves(model.empty(*arguments)))
+            return [leaf.shape for leaf in leaves]
 
         pairs = zip(shapes(2), shapes(3), strict=True)
-        held = [next(i for i, (two, three) in enumerate(zip(*pair, strict=True)) if two != three) for pair in pairs]
-        return (*held, 0, 0)  # logits and seeds
+        of_caches = [
+            next(i for i, (two, three) in enumerate(zip(*pair, strict=True)) if two != three) for pair in pairs
+        ]
+        return (*of_caches, 0, 0)  # logits and seeds
 
     def _check_units(self, closes: CompletedUnits) -> None:
         lengths = np.asarray(closes.end_BxC - closes.start_BxC)
@@ -180,12 +182,12 @@ def most_positions(encoder: Encoder, nbytes: int) -> int:
 def _extend(structure: Any, weights: list, state: State, reads: ReadCall, closes: CompletedUnits | None, longest: int):
     model = jax.tree.unflatten(structure, weights)
     bound = model.interface.bind(state.seeds_B)
-    held, hidden = model.extend(state.held, reads, closes, longest, bound)
+    caches, hidden = model.extend(state.caches, reads, closes, longest, bound)
     count_B = (reads.positions_BxT >= 0).sum(axis=1, dtype=jnp.int32)  # a row's reads come first
     last = jnp.take_along_axis(hidden, jnp.maximum(count_B - 1, 0)[:, None, None], axis=1)
     logits = bound.logits(last)[:, 0]
     logits = jnp.where((count_B > 0)[:, None], logits, state.logits_BxV)
-    return State(held, logits, state.seeds_B), hidden
+    return State(caches, logits, state.seeds_B), hidden
 
 
 # Weights come as a flat list: to take a module apart anew for every symbol costs more than a small model's step.

@@ -54,7 +54,7 @@ class MarkedByteModel:
         chunk = most_positions(encoder, 1)  # what a push reads
         decoder = Decoder(model, encoder, len(seeds_R), positions, chunk, seeds_R)
         decoder.read([[bos]] * len(seeds_R))
-        self._allowed = rule.allowed(encoder.vocabulary, decoder.logits_BxV.shape[1])
+        self._allowed = rule.allowed_next(encoder.vocabulary, decoder.logits_BxV.shape[1])
         self._read_B = np.zeros(rows, np.int64)
         self.lost_B = np.full(rows, -np.inf)
         self._weights_BxK = np.full((rows, width), -np.inf)

@@ -99,7 +99,7 @@ def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: in
 def _write(
     decoder: Decoder, encoder: Encoder, read: list[list[int]], texts: list[Outgoing], sampling: Sampling, seed: int
 ) -> Iterator[tuple[int, bytes]]:
-    allowed = jnp.asarray(encoder.rule.allowed(encoder.vocabulary, decoder.logits_BxV.shape[1]))
+    allowed = jnp.asarray(encoder.rule.allowed_next(encoder.vocabulary, decoder.logits_BxV.shape[1]))
     keys_B = row_keys(seed, len(read))
     step = 0
     while not all(out.text.ended for out in texts):

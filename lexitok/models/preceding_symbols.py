@@ -48,9 +48,9 @@ class PrecedingSymbols:
 
     def require(self, reach: int) -> None:
         """Raises ValueError unless a stream holds the symbols that are `reach` positions before its first new one."""
-        held = self.recent_BxR.shape[1]
-        if self.source == "stream" and held < reach:
-            raise ValueError(f"the symbol {reach} positions before is asked for, but the stream holds the last {held}")
+        kept = self.recent_BxR.shape[1]
+        if self.source == "stream" and kept < reach:
+            raise ValueError(f"the symbol {reach} positions before is asked for, but the stream holds the last {kept}")
 
     def back(self, j: int | Int[Array, ""]) -> Int[Array, "B S"]:
         """The symbol `j` positions before each, -1 where there is none; anything where a row is idle.

@@ -88,7 +88,7 @@ class Stage(nnx.Module):
         return features | self._totals(features, positions, sums)
 
     @property
-    def finder(self) -> Any:
+    def finding_router(self) -> Any:
         """The router, where it is it that finds the units.
 
         Raises:
@@ -101,7 +101,7 @@ class Stage(nnx.Module):
     def _route(
         self, encoded: Array, symbols_BxS: Any, positions: Positions, room: int
     ) -> tuple[Boundaries, Units, dict]:
-        boundaries = self.finder(encoded, symbols_BxS, positions)
+        boundaries = self.finding_router(encoded, symbols_BxS, positions)
         units, dropped = units_from_ends(boundaries.ends_BxS, positions, room)
         return boundaries, units, {"units_dropped": dropped.astype(jnp.float32)}
 

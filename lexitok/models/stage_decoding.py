@@ -30,7 +30,7 @@ class StageState:
         they are complete.
       backbone: its cache, or its state, where it is a stage.
       router: its state, where there is one.
-      held_BxSxE: by position, what units are made of: the encoder's output, or where it has no cache, its input.
+      unit_inputs_BxSxE: by position, what units are made of: the encoder's output, or where it has no cache, its input.
       guide_Bx1xD: what the newest unit gives to see; at first, what positions see that see none.
       closed_B: units so far.
       open_B: position with which the next unit starts.
@@ -41,7 +41,7 @@ class StageState:
     decoder: Any
     backbone: Any
     router: Any
-    held_BxSxE: Float[Array, "B S E"]
+    unit_inputs_BxSxE: Float[Array, "B S E"]
     guide_Bx1xD: Float[Array, "B 1 D"]
     closed_B: Int[Array, "B"]
     open_B: Int[Array, "B"]
@@ -65,8 +65,8 @@ def empty(stage: Stage, rows: int, positions: int, new: int, closes: int, longes
         decoder=stage.decoder.empty(rows, positions, new, reach["decoder"], dtype),
         # A unit of several slots has as many positions at least: its vectors are no more than positions, either.
         backbone=_empty_backbone(stage, rows, -(-positions // c.slots) * c.slots, closes * c.slots),
-        router=stage.finder.empty(rows, positions, new, dtype) if finds_units(stage) else None,
-        held_BxSxE=jnp.zeros((rows, positions, width(c.encoder)), dtype),
+        router=stage.finding_router.empty(rows, positions, new, dtype) if finds_units(stage) else None,
+        unit_inputs_BxSxE=jnp.zeros((rows, positions, width(c.encoder)), dtype),
         guide_Bx1xD=jnp.tile(stage.first_guide().astype(dtype)[None, None], (rows, 1, 1)),
         closed_B=jnp.zeros(rows, jnp.int32),  # arrays of their own, as all are donated
         open_B=jnp.zeros(rows, jnp.int32),
@@ -130,16 +130,16 @@ def extend(
     encoded, encoder = x_BxTxE, state.encoder
     if encoder is not None:
         encoded, encoder = stage.encoder.extend(x_BxTxE, _local(stage.c.encoder, reads), encoder)
-    held = _keep(state.held_BxSxE, reads.positions_BxT, encoded)
+    unit_inputs = _keep(state.unit_inputs_BxSxE, reads.positions_BxT, encoded)
     router, boundaries = state.router, None
     if closes is None:
         at = read_positions(reads.positions_BxT)
-        router, boundaries = stage.finder.extend(router, encoded, jnp.maximum(reads.symbols_BxT, 0), at)
+        router, boundaries = stage.finding_router.extend(router, encoded, jnp.maximum(reads.symbols_BxT, 0), at)
         closes, seen = completed_at(
             boundaries.ends_BxS, boundaries.chance_BxS, reads.positions_BxT, state.closed_B, state.open_B
         )
         reads = dataclasses.replace(reads, seen_BxT=seen)
-    new, backbone = _close_units(stage, state, held, closes, longest)
+    new, backbone = _close_units(stage, state, unit_inputs, closes, longest)
     guides = jnp.concatenate([state.guide_Bx1xD, new], axis=1)
     view, moved_B = _view(state, reads, boundaries)
     x, before = stage.unpool(x_BxTxE, encoded, guides, view)
@@ -149,17 +149,17 @@ def extend(
     ended_B = jnp.max(jnp.where(closes.index_BxC >= 0, closes.end_BxC, 0), axis=1, initial=0)
     open_B = jnp.maximum(state.open_B, ended_B)
     closed_B = state.closed_B + count_B
-    return StageState(encoder, decoder, backbone, router, held, guide_Bx1xD, closed_B, open_B, moved_B), hidden
+    return StageState(encoder, decoder, backbone, router, unit_inputs, guide_Bx1xD, closed_B, open_B, moved_B), hidden
 
 
 def _local(stack: ConfigDict, reads: ReadCall) -> Positions:
     return read_positions(reads.positions_BxT, reads.units_BxT if stack.scope == "unit" else None)
 
 
-def _keep(held_BxSxE: Array, positions_BxT: Array, new_BxTxE: Array) -> Array:
-    B, S, _ = held_BxSxE.shape
+def _keep(unit_inputs_BxSxE: Array, positions_BxT: Array, new_BxTxE: Array) -> Array:
+    B, S, _ = unit_inputs_BxSxE.shape
     slots = jnp.where(positions_BxT < 0, S, positions_BxT)
-    return held_BxSxE.at[jnp.arange(B, dtype=jnp.int32)[:, None], slots].set(new_BxTxE, mode="drop")
+    return unit_inputs_BxSxE.at[jnp.arange(B, dtype=jnp.int32)[:, None], slots].set(new_BxTxE, mode="drop")
 
 
 def _view(state: StageState, reads: ReadCall, boundaries: Boundaries | None) -> tuple[UnitView, Array]:
@@ -176,7 +176,7 @@ def _view(state: StageState, reads: ReadCall, boundaries: Boundaries | None) -> 
 
 
 def _close_units(
-    stage: Stage, state: StageState, held_BxSxE: Array, closes: CompletedUnits, longest: int
+    stage: Stage, state: StageState, unit_inputs_BxSxE: Array, closes: CompletedUnits, longest: int
 ) -> tuple[Float[Array, "B C D"], Any]:
     """What the closed units give to see, and the backbone's new cache; nothing is computed where none is closed."""
     B, C = closes.index_BxC.shape
@@ -184,7 +184,7 @@ def _close_units(
         return jnp.zeros((B, 0, state.guide_Bx1xD.shape[-1]), stage.dtype), state.backbone
 
     def close(backbone: Any) -> tuple[Array, Any]:
-        vectors = _pool(stage, held_BxSxE, closes, longest)
+        vectors = _pool(stage, unit_inputs_BxSxE, closes, longest)
         raw, backbone = _run_backbone(stage, backbone, vectors, closes.index_BxC)
         opens_BxC = closes.index_BxC == 0
         return stage.unpool.smooth(raw, closes.chance_BxC, opens_BxC, state.guide_Bx1xD), backbone
@@ -195,19 +195,19 @@ def _close_units(
     return jax.lax.cond(jnp.any(closes.index_BxC >= 0), close, skip, state.backbone)
 
 
-def _run_backbone(stage: Stage, held: Any, vectors_BxUxD: Array, index_BxC: Array) -> tuple[Array, Any]:
+def _run_backbone(stage: Stage, state: Any, vectors_BxUxD: Array, index_BxC: Array) -> tuple[Array, Any]:
     B, C = index_BxC.shape
     at, backbone = slot_positions(read_positions(index_BxC), stage.c.slots), stage.backbone
     if isinstance(backbone, Stage):
         none = jnp.full_like(index_BxC, IDLE)
         reads = ReadCall(none, index_BxC, none, none, jnp.zeros_like(index_BxC))
-        held, out = extend(backbone, held, vectors_BxUxD, reads, None, longest_unit(backbone.c, None))
+        state, out = extend(backbone, state, vectors_BxUxD, reads, None, longest_unit(backbone.c, None))
     else:
-        out, held = backbone.extend(vectors_BxUxD, at, held)
-    return out.reshape(B, C, -1), held
+        out, state = backbone.extend(vectors_BxUxD, at, state)
+    return out.reshape(B, C, -1), state
 
 
-def _pool(stage: Stage, held_BxSxE: Array, closes: CompletedUnits, longest: int) -> Float[Array, "B U D"]:
+def _pool(stage: Stage, unit_inputs_BxSxE: Array, closes: CompletedUnits, longest: int) -> Float[Array, "B U D"]:
     """The vectors of units: each is cut out and pooled as a row of its own."""
     B, C = closes.index_BxC.shape
     reads_last = stage.pool.reads == "last"
@@ -221,7 +221,7 @@ def _pool(stage: Stage, held_BxSxE: Array, closes: CompletedUnits, longest: int)
     def rows(x: Array) -> Array:
         return x.reshape(B * C, longest, *x.shape[3:])
 
-    picked = jnp.take_along_axis(held_BxSxE, at_BxCxM.reshape(B, C * longest, 1), axis=1, mode="clip")
+    picked = jnp.take_along_axis(unit_inputs_BxSxE, at_BxCxM.reshape(B, C * longest, 1), axis=1, mode="clip")
     h = rows(picked.reshape(B, C, longest, -1))
     of = rows(jnp.where(inside, 0, 1))  # of the row's one unit, or of none
     if stage.c.pool == "slot":

@@ -65,7 +65,7 @@ class Unpool(nnx.Module):
         guides_BxWxD: Float[Array, "B W D"],
         chance_BxW: Float[Array, "B W"] | None,
         opens_BxW: Bool[Array, "B W"],
-        held_Bx1xD: Float[Array, "B 1 D"] | None,
+        previous_Bx1xD: Float[Array, "B 1 D"] | None,
     ) -> Float[Array, "B W D"]:
         """The guides that positions see, from the backbone's outputs: by default, those.
 
@@ -73,9 +73,9 @@ class Unpool(nnx.Module):
           guides_BxWxD: outputs of units in their order.
           chance_BxW: the router's probability that the unit ends where it does; 0 where there is no unit.
           opens_BxW: the unit is the first of its piece.
-          held_Bx1xD: the guide before the first of these, where they go on from others.
+          previous_Bx1xD: the guide before the first of these, where they go on from others.
         """
-        del chance_BxW, opens_BxW, held_Bx1xD
+        del chance_BxW, opens_BxW, previous_Bx1xD
         return guides_BxWxD
 
 
@@ -224,17 +224,17 @@ class SmoothedUnpool(Unpool):
             guides = guides * one.astype(guides.dtype)[..., None]
         return self.residual(encoded_BxSxE) + guides, None
 
-    def smooth(self, guides_BxWxD, chance_BxW, opens_BxW, held_Bx1xD):
+    def smooth(self, guides_BxWxD, chance_BxW, opens_BxW, previous_Bx1xD):
         if chance_BxW is None:
             return guides_BxWxD
-        return smoothed(guides_BxWxD, chance_BxW, opens_BxW, held_Bx1xD)
+        return smoothed(guides_BxWxD, chance_BxW, opens_BxW, previous_Bx1xD)
 
 
 def smoothed(
     x_BxWxD: Float[Array, "B W D"],
     chance_BxW: Float[Array, "B W"],
     opens_BxW: Bool[Array, "B W"],
-    held_Bx1xD: Float[Array, "B 1 D"] | None = None,
+    previous_Bx1xD: Float[Array, "B 1 D"] | None = None,
 ) -> Float[Array, "B W D"]:
     """`y_w = p_w x_w + (1 - p_w) y_{w-1}`, in float32 (H-Net, equation 5).
 
@@ -242,13 +242,13 @@ def smoothed(
       x_BxWxD: vectors of units.
       chance_BxW: `p`; kept from 0 and 1, but where it is 0, which leaves `y` as it was.
       opens_BxW: `y` before this unit is zero.
-      held_Bx1xD: `y` before the first unit; None: zero.
+      previous_Bx1xD: `y` before the first unit; None: zero.
     """
     p = jnp.where(chance_BxW > 0, jnp.clip(chance_BxW, _SURE, 1.0 - _SURE), 0.0)[..., None]
     decay = jnp.where(opens_BxW[..., None], 0.0, 1.0 - p)
     new = p * x_BxWxD.astype(jnp.float32)
-    if held_Bx1xD is not None:
-        new = new.at[:, :1].add(decay[:, :1] * held_Bx1xD.astype(jnp.float32))
+    if previous_Bx1xD is not None:
+        new = new.at[:, :1].add(decay[:, :1] * previous_Bx1xD.astype(jnp.float32))
 
     def then(a, b):
         return a[0] * b[0], b[0] * a[1] + b[1]

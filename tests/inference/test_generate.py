@@ -19,7 +19,7 @@ PROMPTS = ("Größe wo".encode(), b"", "né 世界".encode()[:-1], b"12345 a")  
 
 
 def open_unit(encoder, symbols):
-    """The row of `BoundaryRule.allowed` that holds for what follows these symbols, worked out from them alone."""
+    """The row of `BoundaryRule.allowed_next` that holds for what follows these symbols, worked out from them alone."""
     if encoder.boundary not in ("end_symbol", "fused"):
         return EMPTY_UNIT
     fused = encoder.boundary == "fused"
@@ -36,7 +36,7 @@ def by_full_forward(model, encoder, full_logits, max_bytes, sampling, seed):
     new = [[] for _ in rows]
     going = set(range(len(rows)))
     allowed, keys, step = (
-        encoder.rule.allowed(encoder.vocabulary, encoder.vocabulary.size),
+        encoder.rule.allowed_next(encoder.vocabulary, encoder.vocabulary.size),
         row_keys(seed, len(rows)),
         0,
     )
@@ -176,14 +176,14 @@ def test_what_may_be_drawn(make_small):
     """Specials but `eot` are never drawn."""
     _, lagged = make_small("hat_v2")
     v = lagged.vocabulary
-    allowed = lagged.rule.allowed(lagged.vocabulary, 264)
+    allowed = lagged.rule.allowed_next(lagged.vocabulary, 264)
     assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == [*range(256), v.eot]
 
 
 def test_what_may_be_drawn_behind_a_unit(make_small):
     """Under `end_symbol`, units are neither empty nor too long, and the document ends between units."""
     _, closing = make_small("hat_v1_in_bytes")
-    allowed = closing.rule.allowed(closing.vocabulary, 256)
+    allowed = closing.rule.allowed_next(closing.vocabulary, 256)
     end, eot = closing.rule.end_of_unit, closing.vocabulary.eot
     assert allowed[EMPTY_UNIT, [end, eot]].tolist() == [False, True]
     assert allowed[OPEN_UNIT, [end, eot]].tolist() == [True, False]
@@ -194,7 +194,7 @@ def test_what_may_be_drawn_with_an_end_of_unit(make_small):
     """Under `fused`, each byte is there with and without an end of its unit, and the last of a full one only with."""
     _, fused = make_small("bolmo")
     V = fused.vocabulary.size
-    allowed, twice = fused.rule.allowed(fused.vocabulary, V), fused.alphabet.fused
+    allowed, twice = fused.rule.allowed_next(fused.vocabulary, V), fused.alphabet.fused
     both = [*range(256), *range(twice, twice + 256)]
     assert np.flatnonzero(allowed[OPEN_UNIT]).tolist() == both
     assert np.flatnonzero(allowed[EMPTY_UNIT]).tolist() == sorted([*both, fused.vocabulary.eot])

@@ -119,7 +119,7 @@ def test_its_rows_can_be_taken(bigrams):
     decoder = Decoder(model, encoder, 2, 64)
     decoder.read([[encoder.vocabulary.bos, *TEXT], [encoder.vocabulary.bos]])
     taken = decoder.take([1, 0, 1])
-    assert np.asarray(taken._state.held).tolist() == [1, 1 + len(TEXT), 1]
+    assert np.asarray(taken._state.caches).tolist() == [1, 1 + len(TEXT), 1]
 
 
 def test_what_the_class_says_is_asked(bigrams):

@@ -1,4 +1,4 @@
-"""A run of several processes has one lock and one record, and is refused as a whole."""
+"""What several processes share: one lock and one record of a run, refused as a whole; arrays that are whole in each."""
 
 import os
 import socket
@@ -15,12 +15,19 @@ from lexitok.runs.directory import RunDirectory
 PROCESS = """
     import sys
     import jax
+    import numpy as np
 
     jax.distributed.initialize(f"localhost:{sys.argv[2]}", 2, int(sys.argv[3]))
 
     from lexitok.config import default_config
     from lexitok.runs.checkpoints import RunRecord
     from lexitok.runs.directory import RunDirectory
+
+    from lexitok.sharding import make_mesh, put_whole
+
+    with jax.set_mesh(make_mesh()), jax.transfer_guard("disallow"):
+        shared = put_whole(np.arange(6, dtype=np.int32))
+        print(len(shared.sharding.device_set), shared.is_fully_replicated, jax.device_get(shared.addressable_data(0))[5])
 
     for name in ("fresh", "other"):
         try:
@@ -34,13 +41,16 @@ PROCESS = """
 
 
 def test_all_processes_begin_or_none(tmp_path):
-    """The first looks, takes the lock and writes; where it is refused the others stop too, and wait for nobody."""
+    """The first looks, takes the lock and writes; where it is refused the others stop too, and wait for nobody.
+
+    Before that they put an array, which each has, on the devices of both.
+    """
     other = default_config()
     override(other, ["seed=5"])
     with RunDirectory(tmp_path / "other", RunRecord(other)) as directory:
         directory.begin(0)
     said = run_two(tmp_path)
-    assert said == ["fresh done other CheckpointMismatchError", "fresh done other RunInUseError"]
+    assert said == ["2 True 5 fresh done other CheckpointMismatchError", "2 True 5 fresh done other RunInUseError"]
     assert (tmp_path / "fresh" / "result.json").read_text() == "0"
     assert sorted(path.name for path in (tmp_path / "fresh").iterdir()) == ["config.json", "result.json"]
 

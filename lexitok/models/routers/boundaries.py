@@ -39,8 +39,8 @@ def before(x_BxSxN: Float[Array, "B S N"], first_Bx1xN: Float[Array, "B 1 N"] | 
     return jnp.concatenate([first_Bx1xN, x_BxSxN[:, :-1]], axis=1)
 
 
-def last_live(x_BxTxN: Array, positions: Positions, held_Bx1xN: Array) -> Array:
-    """The last of each row's new positions that stands for something, `[B, 1, N]`; what is held where none does."""
+def last_live(x_BxTxN: Array, positions: Positions, previous_Bx1xN: Array) -> Array:
+    """The last of each row's new positions that stands for something, `[B, 1, N]`; what was before where none does."""
     count = (positions.segments_BxS != NOWHERE).sum(axis=1, dtype=jnp.int32)
     last = jnp.take_along_axis(x_BxTxN, jnp.maximum(count - 1, 0)[:, None, None], axis=1)
-    return jnp.where((count > 0)[:, None, None], last, held_Bx1xN)
+    return jnp.where((count > 0)[:, None, None], last, previous_Bx1xN)

@@ -78,15 +78,15 @@ class EntropyRouter(nnx.Module):
     ) -> tuple[Any, Boundaries]:
         """As a call, on new positions behind those that were read."""
         del h_BxTxD
-        (cache, held, last), lm = state, self.frozen_lm
+        (cache, previous, last), lm = state, self.frozen_lm
         with jax.default_matmul_precision("highest"):
             hidden, cache = lm.backbone.extend(_embed(lm, symbols_BxT), positions, cache)
             entropy = _entropy(lm, hidden)
-        ends = self._decide(before(entropy[..., None], held)[..., 0], entropy, positions)
+        ends = self._decide(before(entropy[..., None], previous)[..., 0], entropy, positions)
         boundaries = Boundaries(ends | self._overdue(ends, last[:, 0, 0], positions))
         newest = jnp.max(jnp.where(ends & (positions.segments_BxS >= 0), positions.positions_BxS, -1), axis=1)
         last = jnp.maximum(last, newest[:, None, None])
-        return (cache, last_live(entropy[..., None], positions, held), last), boundaries
+        return (cache, last_live(entropy[..., None], positions, previous), last), boundaries
 
     def loss(self, boundaries: Boundaries, positions: Positions) -> Float[Array, ""]:
         """Nothing is learned."""

@@ -94,8 +94,8 @@ class EndSymbol(BoundaryRule):
     def positions(self, symbols: list[int], bos: int) -> int:
         return len(symbols) + (self.slots - 1) * sum(symbol in (bos, self.end_of_unit) for symbol in symbols)
 
-    def allowed(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
-        allowed = super().allowed(vocabulary, V)
+    def allowed_next(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
+        allowed = super().allowed_next(vocabulary, V)
         allowed[FULL_UNIT] = False
         allowed[OPEN_UNIT:, self.end_of_unit] = True
         return allowed

@@ -38,8 +38,8 @@ class Fused(Revealed):
         more = self._more  # all that a cursor holds is copied with it: not the rule, whose splitter may be a tokenizer
         return ClosingCursor(lambda symbol: symbol >= more)
 
-    def allowed(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
-        allowed = super().allowed(vocabulary, V)
+    def allowed_next(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
+        allowed = super().allowed_next(vocabulary, V)
         allowed[FULL_UNIT, : self._more] = False
         return allowed
 

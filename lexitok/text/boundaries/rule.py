@@ -11,7 +11,7 @@ from lexitok.text.boundaries.work import Cursor
 from lexitok.text.segmentation import Segmentation, Splitter
 from lexitok.text.vocabulary import Vocabulary
 
-EMPTY_UNIT, OPEN_UNIT, FULL_UNIT = range(3)  # rows of `BoundaryRule.allowed`
+EMPTY_UNIT, OPEN_UNIT, FULL_UNIT = range(3)  # rows of `BoundaryRule.allowed_next`
 Indices = tuple[np.ndarray, np.ndarray]
 
 
@@ -89,7 +89,7 @@ class BoundaryRule:
         del bos
         return len(symbols)
 
-    def allowed(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
+    def allowed_next(self, vocabulary: Vocabulary, V: int) -> np.ndarray:
         """Bool `[3, V]`: the symbols that may be drawn, by what the open unit holds (`room`).
 
         Symbols with bytes, and `eot`. Where symbols say where units end, a unit has a byte at least and as many as the
@@ -102,7 +102,7 @@ class BoundaryRule:
         return allowed
 
     def room(self, cursor: Cursor) -> int:
-        """The row of `allowed` that holds for what a row goes on with."""
+        """The row of `allowed_next` that holds for what a row goes on with."""
         del cursor
         return EMPTY_UNIT
 
