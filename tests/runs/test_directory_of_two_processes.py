@@ -27,7 +27,8 @@ PROCESS = """
 
     with jax.set_mesh(make_mesh()), jax.transfer_guard("disallow"):
         shared = put_whole(np.arange(6, dtype=np.int32))
-        print(len(shared.sharding.device_set), shared.is_fully_replicated, jax.device_get(shared.addressable_data(0))[5])
+        here = jax.device_get(shared.addressable_data(0))
+        print(len(shared.sharding.device_set), shared.is_fully_replicated, here[5])
 
     for name in ("fresh", "other"):
         try:
