@@ -17,8 +17,8 @@ from lexitok.hub.load import load
 from lexitok.hub.save import save
 from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import copy_tokenizer_files
-from lexitok.runs.checkpoints import Checkpoints
 from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
+from lexitok.runs.checkpoints.manager import Checkpoints
 from lexitok.runs.load import load_model
 from lexitok.runs.run import CONFIG, read_config
 from lexitok.runs.writing import write_whole

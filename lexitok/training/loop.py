@@ -19,7 +19,7 @@ from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
-from lexitok.runs.checkpoints import Checkpoints
+from lexitok.runs.checkpoints.manager import Checkpoints
 from lexitok.runs.directory import RunDirectory
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.metrics import MetricWriter

@@ -17,8 +17,8 @@ from lexitok.analysis.subjects import Subject, open_subjects, short_names
 from lexitok.config.files import to_json
 from lexitok.data.encoders import make_encoder
 from lexitok.models.build import model_for
-from lexitok.runs.checkpoints import Checkpoints
 from lexitok.runs.checkpoints.files import RunRecord
+from lexitok.runs.checkpoints.manager import Checkpoints
 from lexitok.sharding import make_mesh
 from lexitok.training.state import StateMaker
 

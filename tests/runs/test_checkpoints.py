@@ -21,7 +21,6 @@ from ml_collections import ConfigDict
 
 from lexitok.config.files import diff
 from lexitok.config.older import completed
-from lexitok.runs.checkpoints import Checkpoints, read_checkpoint
 from lexitok.runs.checkpoints.files import (
     CheckpointError,
     CheckpointMismatchError,
@@ -30,6 +29,8 @@ from lexitok.runs.checkpoints.files import (
     saved_steps,
     step_folder,
 )
+from lexitok.runs.checkpoints.manager import Checkpoints
+from lexitok.runs.checkpoints.reading import read_checkpoint
 
 CONFIG = completed(
     ConfigDict(
@@ -268,7 +269,7 @@ KILLED = """
     from ml_collections import ConfigDict
     from lexitok.config.older import completed
     from lexitok.runs.checkpoints.files import RunRecord
-    from lexitok.runs.checkpoints import Checkpoints
+    from lexitok.runs.checkpoints.manager import Checkpoints
 
     folder = Path(sys.argv[1])
     checkpoints = Checkpoints(folder, RunRecord(completed(ConfigDict({"seed": 0}))))

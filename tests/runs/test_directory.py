@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from lexitok.config import default_config
 from lexitok.config.files import flatten, from_json, override, to_json
 from lexitok.runs.changes import MAY_CHANGE, changes, may_change
-from lexitok.runs.checkpoints import Checkpoints, RunRecord
-from lexitok.runs.checkpoints.files import CheckpointMismatchError, step_folder
+from lexitok.runs.checkpoints.files import CheckpointMismatchError, RunRecord, step_folder
+from lexitok.runs.checkpoints.manager import Checkpoints
 from lexitok.runs.directory import RunDirectory, check_goes_on, read_history
 from lexitok.runs.lock import RunInUseError
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer

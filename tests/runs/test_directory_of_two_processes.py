@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lexitok.config import default_config
 from lexitok.config.files import override
-from lexitok.runs.checkpoints import RunRecord
+from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.directory import RunDirectory
 
 PROCESS = """
@@ -20,7 +20,7 @@ PROCESS = """
     jax.distributed.initialize(f"localhost:{sys.argv[2]}", 2, int(sys.argv[3]))
 
     from lexitok.config import default_config
-    from lexitok.runs.checkpoints import RunRecord
+    from lexitok.runs.checkpoints.files import RunRecord
     from lexitok.runs.directory import RunDirectory
 
     from lexitok.sharding import make_mesh, put_whole

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 from lexitok.config import default_config
-from lexitok.runs.checkpoints import RunRecord
+from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.directory import RunDirectory, read_history
 from lexitok.runs.run import read_run
 
@@ -19,7 +19,7 @@ KILLED = """
     from pathlib import Path
 
     from lexitok.config import default_config
-    from lexitok.runs.checkpoints import RunRecord
+    from lexitok.runs.checkpoints.files import RunRecord
     from lexitok.runs.directory import RunDirectory
     from lexitok.runs.documents import DocumentScore, write_documents
     from lexitok.runs.metrics import MetricWriter

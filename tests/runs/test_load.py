@@ -11,8 +11,8 @@ from lexitok.config.files import to_json
 from lexitok.data.encoders import make_encoder
 from lexitok.evals import evaluate
 from lexitok.models.build import model_for
-from lexitok.runs.checkpoints import Checkpoints
 from lexitok.runs.checkpoints.files import CheckpointError, RunRecord
+from lexitok.runs.checkpoints.manager import Checkpoints
 from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.state import StateMaker
