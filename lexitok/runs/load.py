@@ -43,7 +43,6 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
     checkpoint = read_parameters(path, step)
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
-    check_finite(checkpoint.parameters, f"step {checkpoint.step} of {path}")
     model = with_made(_fill(like, checkpoint.parameters, path), model_for(checkpoint.config, encoder), replicated())
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
@@ -60,18 +59,6 @@ def abstract_model(config: ConfigDict, encoder: Encoder) -> Any:
     """Shapes and dtypes of a config's model; nothing is allocated."""
     make = model_for(config, encoder)
     return jax.eval_shape(lambda key: make(nnx.Rngs(params=key)), jax.eval_shape(lambda: jax.random.key(0)))
-
-
-def check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
-    """Checks that a model's parameters, by dotted name, are numbers.
-
-    Raises:
-      RunError: one is infinite or not a number; names it.
-    """
-    for name, values in parameters.items():
-        if not np.isfinite(values).all():
-            count = int(values.size - np.isfinite(values).sum())
-            raise RunError(f"{where}: parameter '{name}' has {count} values that are not finite: the run has broken")
 
 
 def _fill(like: Any, parameters: Mapping[str, Any], path: Path) -> Any:

@@ -17,6 +17,7 @@ from lexitok.parameter_names import names
 from lexitok.runs.checkpoints.files import CheckpointError
 from lexitok.runs.checkpoints.reading import Checkpoint, read_checkpoint
 from lexitok.runs.origin import Origin
+from lexitok.runs.run import RunError
 
 
 def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Checkpoint:
@@ -30,6 +31,7 @@ def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Chec
 
     Raises:
       CheckpointError: there is no such checkpoint, it is damaged, or what it was trained with is gone or has changed.
+      RunError: a parameter is not finite; names it.
     """
     checkpoint = read_checkpoint(workdir, step, part="")
     state = checkpoint.parameters
@@ -38,7 +40,20 @@ def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Chec
     found = trained | average | names(state.get("fixed", {}).get("model", {}))
     for origin in checkpoint.record.fixed or ():
         found |= from_origin(origin, workdir)
+    _check_finite(found, f"step {checkpoint.step} of {workdir}")
     return dataclasses.replace(checkpoint, parameters=found)
+
+
+def _check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
+    """Checks that a model's parameters, by dotted name, are numbers.
+
+    Raises:
+      RunError: one is infinite or not a number; names it.
+    """
+    for name, values in parameters.items():
+        if not np.isfinite(values).all():
+            count = int(values.size - np.isfinite(values).sum())
+            raise RunError(f"{where}: parameter '{name}' has {count} values that are not finite: the run has broken")
 
 
 def from_origin(origin: Origin, workdir: str | os.PathLike) -> dict[str, np.ndarray]:

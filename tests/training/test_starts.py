@@ -15,6 +15,7 @@ from lexitok.runs.checkpoints.files import CheckpointError
 from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.load import load_model
 from lexitok.runs.parameters import read_parameters
+from lexitok.runs.run import RunError
 from lexitok.runs.vocabularies import VocabularyMismatchError, check_same_vocabulary
 from lexitok.training.loop import train
 from lexitok.training.setup import make_setup
@@ -185,3 +186,17 @@ def test_a_vocabulary_is_known_by_its_tokens(trained, tmp_path):
     with pytest.raises(VocabularyMismatchError, match="it takes an interface of another vocabulary"):
         check_same_vocabulary(record, make_encoder(other.text), ["interface.table"], "it")
     check_same_vocabulary(record, make_encoder(other.text), ["stage.backbone.norm.scale"], "it")
+
+
+def test_a_run_that_has_broken_is_no_start(trained, monkeypatch):
+    """One value that is not a number is all of the new model's after a step."""
+    c, run = trained
+
+    def broken(*arguments, **options):
+        found = read_checkpoint(*arguments, **options)
+        found.parameters["model"]["interface"]["head"][3, 2] = np.inf
+        return found
+
+    monkeypatch.setattr("lexitok.runs.parameters.read_checkpoint", broken)
+    with pytest.raises(RunError, match="parameter 'interface.head' has 1 values that are not finite"):
+        make_setup(changed(c, run=run)).init_state()
