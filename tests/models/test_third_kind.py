@@ -1,10 +1,13 @@
 """A third kind of model is one file and a line in `MODELS`."""
 
+import ast
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import ConfigDict
+from samples import CONFIGS
 
 from lexitok.analysis.compare import compare_runs
 from lexitok.config import default_config, innermost, section, table
@@ -140,3 +143,20 @@ def test_a_model_that_cannot_be_decoded(bigrams, monkeypatch):
     monkeypatch.delattr(Bigrams, "empty")
     with pytest.raises(ValueError, match="a Bigrams cannot be decoded: it has no empty, extend"):
         Decoder(model, encoder, 1, 10)
+
+
+def test_no_other_room_names_the_kinds():
+    """What asks for a kind by its name has no answer for the next one.
+
+    Their settings are in the tree of all settings, and the layouts of published checkpoints are of token models.
+    """
+    root, wrong = CONFIGS.parent / "lexitok", []
+    for path in root.rglob("*.py"):
+        where = path.relative_to(root)
+        if where.parts[0] in ("models", "hub") or str(where) in ("config/tree.py", "config/__init__.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            said = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "value", None)
+            if said in (*MODELS, *(model.__name__ for model in MODELS.values())):
+                wrong.append(f"{where}:{node.lineno} {said}")
+    assert not wrong
