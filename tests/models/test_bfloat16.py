@@ -59,7 +59,7 @@ def test_sums_over_positions_are_float32(kind):
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize("section", [C.table(), C.table(tied="yes"), C.table(rows=130), C.semi_lexinvariant()])
+@pytest.mark.parametrize("section", [C.table(), C.table(tied="yes"), C.table(table_rows=130), C.semi_lexinvariant()])
 def test_the_gradient_of_a_table_is_a_float32_sum(section):
     """As frequent as symbols of text are: of the gradient of a space, half was lost."""
     V, S, D = 260, 1 << 16, 8
