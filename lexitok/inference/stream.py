@@ -31,19 +31,34 @@ def stream(
     chunk: int = 64,
     prompt_units: str = "splitter",
 ) -> Iterator[tuple[int, bytes]]:
-    """Goes on with each prompt as `generate` does, and gives out new bytes as soon as they are sure.
+    """Goes on with each prompt, until a stop string, the end of the document, or `max_bytes`; gives out what is sure.
 
     A piece has whole UTF-8 characters only (if a prompt ends inside of one, the first piece begins with its rest),
     and never what may turn out to be the beginning of a stop string. Bytes that cannot become a character are passed on
     as they are, as soon as that is sure; what is left when a text ends is given out then.
 
-    Args: as those of `generate`.
+    Args:
+      model: a trained model.
+      encoder: of the symbols that it was trained on.
+      prompts: any bytes, of any lengths; may end in mid-word or in mid-character.
+      max_bytes: of what is generated for each prompt, at most. A token that reaches beyond is cut.
+      temperature, top_k, top_p: see `Sampling`; `temperature=0` takes the most likely symbol.
+      stop: byte strings that end a text, and are not part of it.
+      seed: of the random choices. What a prompt gets depends on its place in the batch, not on the other prompts.
+      context: symbols that the model can read, for instance the length that it was trained on; None: what is needed.
+      chunk: symbols of a prompt that are read at once: more are faster, and take more memory.
+      prompt_units: who says where the units of a prompt end: `splitter`, or `router`, for a model that has learned it
+        (Bolmo, whose router looks one byte ahead); the tokenizer whose tokens it was taught is not needed then.
 
     Returns:
       The number of a prompt and new bytes of its text, again and again. Nothing is computed before the first is asked
       for.
 
-    Raises: what `generate` raises; `FloatingPointError` where the texts are asked for, all else at once.
+    Raises:
+      ContextError: prompt and text might outgrow `context`; nothing is cut silently.
+      InvalidUtf8Error: a prompt that the alphabet cannot hold.
+      FloatingPointError: the model's logits are not finite; where the texts are asked for, all else at once.
+      ValueError, TypeError: settings that mean nothing; a model and an encoder that do not go together.
     """
     sampling = Sampling(temperature, top_k, top_p)
     texts = [Outgoing(Text(max_bytes, stop), prompt) for prompt in prompts]
