@@ -6,6 +6,7 @@ A converted run has one checkpoint, of step 0, with the parameters and no state 
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,14 @@ def check_free(workdir: Path) -> None:
         raise HubError(f"there is something at {workdir} already; name a directory that does not exist")
 
 
-def write_run(workdir: Path, record: RunRecord, model: Any, *, files_of: Path | None = None) -> None:
+def write_run(
+    workdir: Path,
+    record: RunRecord,
+    model: Any,
+    *,
+    files_of: Path | None = None,
+    finish: Callable[[Path], None] | None = None,
+) -> None:
     """Writes a run with one checkpoint, all or nothing.
 
     Args:
@@ -70,6 +78,8 @@ def write_run(workdir: Path, record: RunRecord, model: Any, *, files_of: Path | 
       record: its config and vocabulary, and where it came from.
       model: of the checkpoint.
       files_of: a directory whose tokenizer files are kept with the run.
+      finish: called with the directory before it gets its name, to write more there or to check it; what it raises
+        undoes all.
     """
     workdir.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{workdir.name}.partial", dir=workdir.parent))
@@ -83,6 +93,8 @@ def write_run(workdir: Path, record: RunRecord, model: Any, *, files_of: Path | 
             (partial / TOKENIZER).mkdir()
             copy_tokenizer_files(files_of, partial / TOKENIZER)
         write_whole(partial / CONFIG, to_json(record.config))
+        if finish is not None:
+            finish(partial)
         os.rename(partial, workdir)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,45 @@
+"""Gives a model a new tokenizer without training: rows of tokens that it has stay, the others are made of them.
+
+python experiments/convert.py --source=gemma-3-270m.gguf --workdir=runs/gemma
+python experiments/transfer.py --run=runs/gemma --tokenizer=tekken.json --workdir=runs/gemma_tekken
+python experiments/evaluate.py --run=runs/gemma_tekken --source='text:books/*.txt' --split=validation
+python experiments/convert.py --source=runs/gemma_tekken --workdir=gemma-tekken-hf
+
+What is written is a run, to be evaluated, trained on (`--config.train.start.run`), or converted for elsewhere; with it
+comes `transfer.md`, which is printed too, and a line for each row that says what it is made of.
+"""
+
+from absl import flags
+
+from lexitok.config.flags import run
+from lexitok.transfer.methods import METHODS, make_method
+from lexitok.transfer.runs import spelled, transfer_run
+
+RUN = flags.DEFINE_string("run", None, "Directory of a run of a subword model.", required=True)
+TOKENIZER = flags.DEFINE_string("tokenizer", None, "File or directory of the new tokenizer.", required=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "Directory to be written; there must be nothing yet.", required=True)
+METHOD_IN = flags.DEFINE_string("method_in", "mean", f"How symbols enter that are new: {', '.join(METHODS)}.")
+METHOD_OUT = flags.DEFINE_string("method_out", None, "How they leave, if by another table; not given: the same.")
+SPECIALS = flags.DEFINE_multi_string("special", [], "NEW=OLD, spellings of specials that go together.")
+MULTIPLE = flags.DEFINE_integer("multiple", 1, "The table's rows are rounded up to a multiple of it.")
+SEED = flags.DEFINE_integer("seed", 0, "Of what methods draw at random.")
+STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the newest.")
+
+
+def main() -> None:
+    report = transfer_run(
+        RUN.value,
+        TOKENIZER.value,
+        WORKDIR.value,
+        method_in=make_method(METHOD_IN.value),
+        method_out=None if METHOD_OUT.value is None else make_method(METHOD_OUT.value),
+        specials=spelled(SPECIALS.value),
+        multiple=MULTIPLE.value,
+        seed=SEED.value,
+        step=STEP.value,
+    )
+    print(report)
+
+
+if __name__ == "__main__":
+    run(main)

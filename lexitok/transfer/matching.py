@@ -1,0 +1,93 @@
+"""Which tokens of a new vocabulary are tokens of the old one: those of exactly the same bytes, and specials by role."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from lexitok.text.vocabulary import Vocabulary
+
+NONE = -1
+_SHOWN = 5  # of the ids that an error names
+
+
+class TransferError(ValueError):
+    """A tokenizer, a table or settings that a transfer cannot be made of; the message says which, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """What of the target's ids the source has.
+
+    Attributes:
+      ids_V: int32 `[V_target]`, the source's id whose row an id takes over; `NONE`: there is none.
+      new: the ids of text without one, rising.
+      unmatched: the specials, and ids that are never used, without one, rising.
+    """
+
+    ids_V: Int[np.ndarray, "V"]
+    new: Int[np.ndarray, "n"]
+    unmatched: Int[np.ndarray, "m"]
+
+
+def match(source: Vocabulary, target: Vocabulary, specials: Mapping[int, int] | None = None) -> Match:
+    """The source's id of every id of the target.
+
+    A token of text takes that of its bytes. Single bytes may have two ids (a piece, and a token of byte fallback): the
+    first goes with the first, the second with the second, or with the only one. A special takes the one that is named
+    for it, or that of the same role (`lexitok.text.roles`), or of the same spelling.
+
+    Args:
+      source, target: the vocabularies.
+      specials: from specials of the target to ids of the source, where roles and spellings say nothing or the wrong.
+
+    Raises:
+      TransferError: the vocabularies share no token of text; several ids of the target have the same bytes; a special
+        that is named is none, or its id is outside the source.
+    """
+    of_bytes = _ids_of_bytes(source)
+    ids = np.full(target.size, NONE, np.int32)
+    for token, own in _ids_of_bytes(target).items():
+        if len(own) > 1 and len(token) > 1:
+            raise TransferError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
+        theirs = of_bytes.get(token, [])
+        for number, i in enumerate(own[: len(own) if theirs else 0]):
+            ids[i] = theirs[min(number, len(theirs) - 1)]
+    if (ids == NONE).all():
+        raise TransferError("the tokenizers share no token: nothing of the model's table can be taken over")
+    for i, other in {**_by_name(source, target), **_by_role(source, target), **(specials or {})}.items():
+        if i not in target.specials or not 0 <= other < source.size:
+            raise TransferError(
+                f"special {i} -> {other}: {i} is to be a special of the target, and {other} an id below {source.size}"
+            )
+        ids[i] = other
+    missing = np.flatnonzero(ids == NONE)
+    text = target.lengths[missing] > 0
+    return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
+
+
+def _ids_of_bytes(vocabulary: Vocabulary) -> dict[bytes, list[int]]:
+    found: dict[bytes, list[int]] = defaultdict(list)
+    for i, token in enumerate(vocabulary.token_bytes):
+        if token:
+            found[token].append(i)
+    return found
+
+
+def _by_role(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
+    frames = {"eos": (source.eot, target.eot), "bos": (source.bos, target.bos)}
+    found = {target.roles[role]: i for role, i in source.roles.items() if role in target.roles}
+    return {theirs: ours for ours, theirs in frames.values()} | found
+
+
+def _by_name(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
+    named = {name: i for i, name in source.names.items()}
+    return {i: named[name] for i, name in target.names.items() if name in named}
+
+
+def named_tokens(tokens: Sequence[bytes], ids: np.ndarray) -> str:
+    """Some ids with their bytes, for messages."""
+    shown = ", ".join(f"{i} {tokens[i]!r}" for i in ids[:_SHOWN].tolist())
+    return f"{shown}{f' and {len(ids) - _SHOWN} more' if len(ids) > _SHOWN else ''}"

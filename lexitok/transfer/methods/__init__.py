@@ -1,0 +1,69 @@
+"""Ways to make rows of new tokens, by name. A new one is one file and a line here."""
+
+import dataclasses
+import re
+from typing import Any
+
+from lexitok.transfer.matching import TransferError
+from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, Last, Mean
+from lexitok.transfer.methods.method import Made, Method, Problem
+from lexitok.transfer.methods.moments import Gaussian
+from lexitok.transfer.methods.neighbours import Neighbours
+
+METHODS: dict[str, Any] = {
+    "mean": Mean,
+    "first": First,
+    "last": Last,
+    "front_loaded": FrontLoaded,
+    "by_length": ByLength,
+    "gaussian": Gaussian,
+    "neighbours": Neighbours,
+}
+_SAID = re.compile(r"(\w+)(?:\((.*)\))?")
+
+__all__ = ["METHODS", "Made", "Method", "Problem", "make_method", "name_of"]
+
+
+def make_method(said: str, **given: Any) -> Method:
+    """A method as one writes it: `mean`, `front_loaded(decay=0.3)`.
+
+    Args:
+      said: its name, with numbers or names in parentheses.
+      **given: what cannot be written, as arrays.
+
+    Raises:
+      TransferError: there is no such method, or it has no such setting.
+    """
+    parsed = _SAID.fullmatch(said.strip())
+    if parsed is None or parsed[1] not in METHODS:
+        raise TransferError(f"unknown method '{said}'; there are {', '.join(METHODS)}")
+    method = METHODS[parsed[1]]
+    fields = {field.name: field.type for field in dataclasses.fields(method)}
+    settings = dict(given)
+    for setting in filter(None, (parsed[2] or "").split(",")):
+        name, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or name not in fields:
+            raise TransferError(f"method '{parsed[1]}' has no setting '{setting.strip()}'; it has {', '.join(fields)}")
+        settings[name] = _read(value, fields[name], f"{parsed[1]}: {name}")
+    needed = [field.name for field in dataclasses.fields(method) if field.default is dataclasses.MISSING]
+    missing = [name for name in needed if name not in settings]
+    if missing:
+        raise TransferError(f"method '{parsed[1]}' needs {', '.join(missing)}")
+    return method(**settings)
+
+
+def _read(value: str, kind: Any, what: str) -> Any:
+    kind = {float: float, int: int, str: str, "float": float, "int": int, "str": str}.get(kind)
+    try:
+        assert kind is not None
+        return kind(value)
+    except (ValueError, AssertionError):
+        raise TransferError(f"{what} cannot be '{value}'") from None
+
+
+def name_of(method: Method) -> str:
+    """How a method is written: its name, and the settings that are numbers or names."""
+    name = next((name for name, kind in METHODS.items() if kind is type(method)), type(method).__name__)
+    fields = dataclasses.fields(method) if dataclasses.is_dataclass(method) else ()
+    settings = [f"{f.name}={value}" for f in fields if isinstance(value := getattr(method, f.name), int | float | str)]
+    return f"{name}({', '.join(settings)})" if settings else name

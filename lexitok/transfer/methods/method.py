@@ -1,0 +1,80 @@
+"""What a method is given, and what it makes: rows for the tokens that the source has not."""
+
+import dataclasses
+import functools
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import scipy.sparse
+from jaxtyping import Float, Int
+
+from lexitok.text.vocabulary import Tokenizer
+from lexitok.transfer.matching import Match
+from lexitok.transfer.parts import Parts, parts_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Rows of one of a model's tables are wanted for `n` new tokens.
+
+    Attributes:
+      source, target: the tokenizers.
+      match: what of the target the source has; `match.new` are the tokens, in order.
+      rows_UxD: float32, the table under the source.
+      seed: of what is drawn at random.
+    """
+
+    source: Tokenizer
+    target: Tokenizer
+    match: Match
+    rows_UxD: Float[np.ndarray, "U D"]
+    seed: int = 0
+
+    @functools.cached_property
+    def parts(self) -> Parts:
+        """The new tokens in tokens of the source."""
+        tokens = self.target.vocabulary.token_bytes
+        return parts_of((tokens[i] for i in self.match.new.tolist()), self.source)
+
+    def with_rows(self, rows_UxD: Float[np.ndarray, "U D"]) -> "Problem":
+        """The same tokens, of another table; their parts are not worked out again."""
+        other = dataclasses.replace(self, rows_UxD=rows_UxD)
+        vars(other).update({name: value for name, value in vars(self).items() if name == "parts"})
+        return other
+
+    @property
+    def text_ids(self) -> Int[np.ndarray, "u"]:
+        """The source's tokens of text."""
+        return np.flatnonzero(self.source.vocabulary.lengths > 0).astype(np.int32)
+
+
+class Made(NamedTuple):
+    """Rows of new tokens.
+
+    Attributes:
+      rows_nxD: float32.
+      weights_nxU: sparse; the combination of the source's rows that each is, empty where it is none.
+      residual_n: see `lexitok.transfer.provenance.Provenance`; None: the method aims at nothing.
+    """
+
+    rows_nxD: Float[np.ndarray, "n D"]
+    weights_nxU: scipy.sparse.csr_array
+    residual_n: Float[np.ndarray, "n"] | None = None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A way to make rows."""
+
+    def __call__(self, problem: Problem) -> Made: ...
+
+
+def combined(problem: Problem, weights_nxU: scipy.sparse.csr_array, residual_n: np.ndarray | None = None) -> Made:
+    """The rows that are these combinations of the source's."""
+    return Made(np.asarray(weights_nxU @ problem.rows_UxD, np.float32), weights_nxU, residual_n)
+
+
+def from_triples(problem: Problem, token: np.ndarray, source: np.ndarray, weight: np.ndarray) -> scipy.sparse.csr_array:
+    """Weights `[n, U]` from new tokens (by number), ids of the source, and their weights there; equal pairs add up."""
+    shape = (len(problem.match.new), len(problem.rows_UxD))
+    return scipy.sparse.coo_array((np.asarray(weight, np.float32), (token, source)), shape=shape).tocsr()

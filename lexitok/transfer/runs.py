@@ -1,0 +1,179 @@
+"""A run's model under a new tokenizer, as a new run that everything here opens."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from lexitok.hub.conversion import check_free, write_run
+from lexitok.inference.generate import generate
+from lexitok.parameter_names import names, to_dicts
+from lexitok.runs.checkpoints.files import RunRecord
+from lexitok.runs.load import load_model
+from lexitok.runs.run import read_config
+from lexitok.runs.writing import write_whole
+from lexitok.text.padded_tokenizer import PaddedTokenizer
+from lexitok.text.tokenizer_files import load_tokenizer
+from lexitok.text.vocabulary import Tokenizer, Vocabulary
+from lexitok.transfer import audit
+from lexitok.transfer.matching import TransferError
+from lexitok.transfer.methods import Method
+from lexitok.transfer.model import Transferred, transfer
+from lexitok.transfer.provenance import Provenance
+
+log = logging.getLogger(__name__)
+REPORT = "transfer.md"
+PROVENANCE = {"entering": "rows_in.jsonl", "leaving": "rows_out.jsonl"}
+_WRITES = 20  # tokens, when it is read back
+
+
+def transfer_run(
+    run: str | Path,
+    tokenizer: str | Path,
+    workdir: str | Path,
+    *,
+    method_in: Method,
+    method_out: Method | None = None,
+    specials: Mapping[str, str] | None = None,
+    multiple: int = 1,
+    seed: int = 0,
+    step: int | None = None,
+) -> str:
+    """Writes a run with the model of another under a new tokenizer, the provenance of its rows, and an audit.
+
+    What is written is read back, and writes some tokens, before it counts.
+
+    Args:
+      run: directory of a run of a subword model (`experiments/convert.py` makes one of a checkpoint).
+      tokenizer: file or directory of the new one (`lexitok.text.tokenizer_files.load_tokenizer`).
+      workdir: of the new run; there must be nothing yet.
+      method_in, method_out: as of `init_embeddings`.
+      specials: from spellings of the new specials to those of the old, where their roles do not say it.
+      multiple: the table's rows are rounded up to a multiple of it; those behind the last id are never used.
+      seed: of what methods draw at random.
+      step: of the checkpoint; None: the newest.
+
+    Returns:
+      The report, which is in the new directory too.
+
+    Raises:
+      TransferError: as `init_embeddings`; the run is of no subword model; a special is not there.
+      HubError: there is something at `workdir`.
+      ValueError, FileNotFoundError: the tokenizer cannot be read.
+    """
+    workdir, path = Path(workdir), Path(tokenizer)
+    check_free(workdir)
+    config = read_config(Path(run))
+    if config.text.kind != "subword":
+        raise TransferError(f"{run} is a run of kind '{config.text.kind}': only subword models have a tokenizer")
+    model, encoder = load_model(run, step)
+    source: Any = encoder
+    target = rounded(load_tokenizer(path), multiple)
+    ids = special_ids(source.tokenizer.vocabulary, target.vocabulary, specials or {})
+    how = {"method_in": method_in, "method_out": method_out, "specials": ids, "seed": seed}
+    done = transfer(model, source.tokenizer, target, **how)
+    text = _report(source.tokenizer, target, done)
+    record = RunRecord(
+        _config(config, target), target.to_bytes(), {"jax": jax.__version__, "transferred from": str(run)}
+    )
+
+    def finish(folder: Path) -> None:
+        for side, file in PROVENANCE.items():
+            made = getattr(done.tables, side)
+            if made is not None:
+                made.provenance.write(folder / file, source.tokenizer.vocabulary, target.vocabulary)
+        write_whole(folder / REPORT, text)
+        _check_written(folder, done.model, target)
+
+    write_run(workdir, record, done.model, files_of=path if path.is_dir() else None, finish=finish)
+    return text
+
+
+def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:
+    """The tokenizer with ids that never come up, up to a multiple.
+
+    Raises:
+      TransferError: the multiple is not positive.
+    """
+    if multiple < 1:
+        raise TransferError(f"multiple is {multiple}; it is 1 or more")
+    size = -(-tokenizer.vocabulary.size // multiple) * multiple
+    return tokenizer if size == tokenizer.vocabulary.size else PaddedTokenizer(tokenizer, size)
+
+
+def spelled(pairs: Sequence[str]) -> dict[str, str]:
+    """`NEW=OLD`, spellings of specials that go together, as a mapping.
+
+    Raises:
+      TransferError: a pair without `=`; names it.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise TransferError(f"'{pair}' is no pair of specials: write NEW=OLD")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def special_ids(source: Vocabulary, target: Vocabulary, spellings: Mapping[str, str]) -> dict[int, int]:
+    """Ids of specials by their spellings, of the target to those of the source.
+
+    Raises:
+      TransferError: a vocabulary has no special of that spelling; names it.
+    """
+    found = {}
+    for theirs, ours in spellings.items():
+        ids = []
+        for vocabulary, name, whose in ((target, theirs, "new"), (source, ours, "old")):
+            of_name = {spelling: i for i, spelling in vocabulary.names.items()}
+            if name not in of_name:
+                some = ", ".join(list(of_name)[:10])
+                raise TransferError(f"the {whose} tokenizer has no special '{name}'; it has {some}")
+            ids.append(of_name[name])
+        found[ids[0]] = ids[1]
+    return found
+
+
+def _config(config: ConfigDict, target: Tokenizer) -> ConfigDict:
+    """The run's config, with what it says of its tokenizer put right."""
+    config, vocabulary = config.copy_and_resolve_references(), target.vocabulary
+    with config.unlocked():
+        config.name = f"{config.name}-transferred"
+        config.text.vocabulary.size = vocabulary.size
+        if "pretrained" in config:
+            said = {"bos_token_id": vocabulary.bos, "eos_token_id": vocabulary.eot, "pad_token_id": vocabulary.pad}
+            keys = json.loads(config.pretrained.config_json) | said | {"vocab_size": vocabulary.size}
+            config.pretrained.config_json = json.dumps(keys)
+    return config.lock()
+
+
+def _report(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+    lines = [f"{source.vocabulary.size:,} ids before, {target.vocabulary.size:,} now.", ""]
+    for name, side in (("Symbols enter", done.tables.entering), ("Symbols leave", done.tables.leaving)):
+        if side is not None:
+            lines += [f"{name} by {_counts(side.provenance)}.", ""]
+    return "\n".join(lines) + audit.report(source, target, done.tables.entering.provenance) + "\n"
+
+
+def _counts(provenance: Provenance) -> str:
+    copied, made, special, unmatched = (int((provenance.kind_V == kind).sum()) for kind in range(4))
+    return (
+        f"{copied:,} rows of the same bytes, {made:,} by {provenance.method}, {special:,} of specials, "
+        f"{unmatched:,} that are the mean of all"
+    )
+
+
+def _check_written(folder: Path, model: Any, target: Tokenizer) -> None:
+    """Raises a `TransferError` unless the run can be read, is the model, and writes text."""
+    again, encoder = load_model(folder)
+    if encoder.vocabulary.fingerprint != target.vocabulary.fingerprint:
+        raise TransferError("the tokenizer that was written is another than the one that was given")
+    expected = names(to_dicts(model))
+    for name, x in names(to_dicts(again)).items():
+        if not np.array_equal(np.asarray(jax.device_get(x)), np.asarray(jax.device_get(expected[name]), x.dtype)):
+            raise TransferError(f"parameter '{name}' is not what was written")
+    written = generate(again, encoder, [b"The "], max_bytes=4 * _WRITES, temperature=0.0)[0]
+    log.info("the transferred model writes %r", written)
