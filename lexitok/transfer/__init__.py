@@ -1,0 +1,1 @@
+"""A new tokenizer for a trained model."""
