@@ -1,1 +1,1 @@
-"""A new tokenizer for a trained model: what rows its tokens get, and where each of them came from."""
+"""A new tokenizer for a trained model: what rows its tokens get, where each of them came from, tokenizers by chance."""

@@ -155,7 +155,7 @@ def _report(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
     for name, side in (("Symbols enter", done.tables.entering), ("Symbols leave", done.tables.leaving)):
         if side is not None:
             lines += [f"{name} by {_counts(side.provenance)}.", ""]
-    return "\n".join(lines) + audit.report(source, target, done.tables.entering.provenance) + "\n"
+    return "\n".join([*lines, audit.report(source, target, done.tables.entering.provenance)]) + "\n"
 
 
 def _counts(provenance: Provenance) -> str:
