@@ -6,8 +6,8 @@ python experiments/evaluate.py --run=runs/gemma_tekken --source='text:books/*.tx
 python experiments/convert.py --source=runs/gemma_tekken --workdir=gemma-tekken-hf
 
 What is written is a run, to be evaluated, converted for elsewhere, or trained on, with --config.train.start.run=RUN and
---config.text.vocabulary.path=RUN/vocabulary.model. With it comes `transfer.md`, which is printed too, and a line for each
-row that says what it is made of.
+--config.text.vocabulary.path=RUN/vocabulary.model. With it come `transfer.md`, which is printed too, and
+a line for each row that says what it is made of.
 """
 
 from absl import flags
