@@ -32,12 +32,12 @@ def pack_rows(
     Raises:
       ValueError: a row does not fit its budgets, or a piece has no second tokenisation; names the row.
     """
-    filling = Rows(len(rows), Budget(symbols, units, pad), second)
+    filled = Rows(len(rows), Budget(symbols, units, pad), second)
     for row, pieces in enumerate(rows):
         for piece in pieces:
-            filling.check(row, piece)
-            filling.put(row, piece)
-    return dataclasses.replace(filling.batch, seeds_B=row_seeds(len(rows), *seed))
+            filled.check(row, piece)
+            filled.put(row, piece)
+    return dataclasses.replace(filled.batch, seeds_B=row_seeds(len(rows), *seed))
 
 
 def _fullest(fits: np.ndarray, left: np.ndarray) -> int:

@@ -68,23 +68,23 @@ def eval_batches(
     sides = [(encoder, budget)] if second is None else [(encoder, budget), (second.encoder, second.budget)]
     encoders, budgets = zip(*sides, strict=True)
     classes: Any = tuple(classes_of(each.vocabulary) for each in encoders) if second is not None else None
-    filling = _Filling(rows, budgets)
+    open_batch = _OpenBatch(rows, budgets)
     for number, data in enumerate(documents):
         streams = [each.encode(data, f"document {number}") for each in encoders]
         before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
         for window in ranges(streams, budgets, overlap, f"document {number}"):
             pieces = [make_piece(stream, *each) for stream, each in zip(streams, window, strict=True)]
             piece = pieces[0] if second is None else paired(pieces[0], pieces[1], classes)
-            row = filling.rows.row_for(piece)
+            row = open_batch.rows.row_for(piece)
             if row is None:
-                yield filling.flush()
+                yield open_batch.flush()
                 row = 0
-            filling.put(row, number, piece, window, before)
-    if filling.scored:
-        yield filling.flush()
+            open_batch.put(row, number, piece, window, before)
+    if open_batch.scored:
+        yield open_batch.flush()
 
 
-class _Filling:
+class _OpenBatch:
     """The batch that is being filled: its rows, and what they score."""
 
     def __init__(self, rows: int, budgets: tuple[Budget, ...]):

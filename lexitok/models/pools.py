@@ -22,10 +22,10 @@ class Pool(Protocol):
     """A pool.
 
     Attributes:
-      reads: which positions of a unit it reads: `all`, or the `last`.
+      pooled: which positions of a unit are: `all`, or the `last`.
     """
 
-    reads: str
+    pooled: str
 
     def __call__(
         self, h_BxSxE: Float[Array, "B S E"], of_BxS: Int[Array, "B S"], relative_BxS: Int[Array, "B S"], units: int
@@ -51,7 +51,7 @@ class SlotPool(nnx.Module):
     The encoder has to see the whole unit from there: it is bidirectional within the unit.
     """
 
-    reads = "all"
+    pooled = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.slots = c.slots
@@ -72,7 +72,7 @@ class LatentQueryPool(nnx.Module):
     attention kernel. Queries and keys are rotated by the position of a key relative to the query.
     """
 
-    reads = "all"
+    pooled = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D, H = width(c.encoder), c.backbone.D, c.backbone.H
@@ -108,7 +108,7 @@ class LastPool(nnx.Module):
     AU-Net).
     """
 
-    reads = "last"
+    pooled = "last"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.widen = make_widen(c, rngs)
@@ -121,7 +121,7 @@ class LastPool(nnx.Module):
 class MeanPool(nnx.Module):
     """The mean of the encoder's outputs in the unit (dynamic pooling, arXiv 2211.09761), widened as by `LastPool`."""
 
-    reads = "all"
+    pooled = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         self.widen = make_widen(c, rngs)
@@ -140,7 +140,7 @@ class MaxCrossPool(nnx.Module):
     queries' outputs together are the unit's vector, projected where that is not the width of the backbone.
     """
 
-    reads = "all"
+    pooled = "all"
 
     def __init__(self, c: ConfigDict, *, rngs: nnx.Rngs):
         E, D, k = width(c.encoder), width(c.backbone), c.cross.vectors

@@ -210,9 +210,9 @@ def _run_backbone(stage: Stage, state: Any, vectors_BxUxD: Array, index_BxC: Arr
 def _pool(stage: Stage, unit_inputs_BxSxE: Array, closes: CompletedUnits, longest: int) -> Float[Array, "B U D"]:
     """The vectors of units: each is cut out and pooled as a row of its own."""
     B, C = closes.index_BxC.shape
-    reads_last = stage.pool.reads == "last"
+    last_only = stage.pool.pooled == "last"
     index, start, end = (x[..., None] for x in (closes.index_BxC, closes.start_BxC, closes.end_BxC))
-    if reads_last:
+    if last_only:
         start, longest = end - 1, 1
     at_BxCxM = start + jnp.arange(longest, dtype=jnp.int32)[None, None]
     inside = at_BxCxM < end
