@@ -13,7 +13,7 @@ a line for each row that says what it is made of.
 from absl import flags
 
 from lexitok.config.flags import run
-from lexitok.transfer.methods import METHODS, make_method
+from lexitok.transfer.methods import METHODS
 from lexitok.transfer.runs import spelled, transfer_run
 
 RUN = flags.DEFINE_string("run", None, "Directory of a run of a subword model.", required=True)
@@ -27,13 +27,17 @@ SEED = flags.DEFINE_integer("seed", 0, "Of what methods draw at random.")
 STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the newest.")
 
 
+VECTORS = flags.DEFINE_string("vectors", None, "Run under the new tokenizer, for methods that compare its rows.")
+
+
 def main() -> None:
     report = transfer_run(
         RUN.value,
         TOKENIZER.value,
         WORKDIR.value,
-        method_in=make_method(METHOD_IN.value),
-        method_out=None if METHOD_OUT.value is None else make_method(METHOD_OUT.value),
+        method_in=METHOD_IN.value,
+        method_out=METHOD_OUT.value,
+        vectors=VECTORS.value,
         specials=spelled(SPECIALS.value),
         multiple=MULTIPLE.value,
         seed=SEED.value,

@@ -15,6 +15,7 @@ from lexitok.runs.writing import write_whole
 from lexitok.text.vocabulary import Vocabulary
 
 COPIED, MADE, SPECIAL, UNMATCHED = range(4)
+_SEPARATORS = {point: f"\\u{point:04x}" for point in (0x7F, 0x85, 0x2028, 0x2029)}  # lines end there for some readers
 KINDS = ("copied", "made", "special", "unmatched")  # the row of the same bytes; of others; of a role; the mean of all
 
 
@@ -61,7 +62,7 @@ class Provenance:
 
     def write(self, path: Path, source: Vocabulary, target: Vocabulary) -> None:
         """Writes `lines` to a file, one a token."""
-        lines = (json.dumps(line, ensure_ascii=False) for line in self.lines(source, target))
+        lines = (json.dumps(line, ensure_ascii=False).translate(_SEPARATORS) for line in self.lines(source, target))
         write_whole(path, "\n".join(lines) + "\n")
 
 

@@ -1,5 +1,6 @@
 """A run's model under a new tokenizer, as a new run that everything here opens."""
 
+import itertools
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from ml_collections import ConfigDict
 
 from lexitok.hub.conversion import check_free, write_run
 from lexitok.inference.generate import generate
+from lexitok.interfaces.table import Table
 from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.load import load_model
@@ -22,7 +24,7 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.matching import TransferError
-from lexitok.transfer.methods import Method
+from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import Transferred, transfer
 from lexitok.transfer.provenance import Provenance
 
@@ -37,8 +39,9 @@ def transfer_run(
     tokenizer: str | Path,
     workdir: str | Path,
     *,
-    method_in: Method,
-    method_out: Method | None = None,
+    method_in: str,
+    method_out: str | None = None,
+    vectors: str | Path | None = None,
     specials: Mapping[str, str] | None = None,
     multiple: int = 1,
     seed: int = 0,
@@ -52,7 +55,8 @@ def transfer_run(
       run: directory of a run of a subword model (`experiments/convert.py` makes one of a checkpoint).
       tokenizer: file or directory of the new one (`lexitok.text.tokenizer_files.load_tokenizer`).
       workdir: of the new run; there must be nothing yet.
-      method_in, method_out: as of `init_embeddings`.
+      method_in, method_out: as of `init_embeddings`, as they are written (`lexitok.transfer.methods.make_method`).
+      vectors: a run of a model that has the new tokenizer, for methods that compare its rows.
       specials: from spellings of the new specials to those of the old, where their roles do not say it.
       multiple: the table's rows are rounded up to a multiple of it; those behind the last id are never used.
       seed: of what methods draw at random.
@@ -75,7 +79,10 @@ def transfer_run(
     source: Any = encoder
     target = rounded(load_tokenizer(path), multiple)
     ids = special_ids(source.tokenizer.vocabulary, target.vocabulary, specials or {})
-    how = {"method_in": method_in, "method_out": method_out, "specials": ids, "seed": seed}
+    vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
+    method = make_method(method_in, vectors_VxA=vectors_in)
+    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
+    how = {"method_in": method, "method_out": leaving, "specials": ids, "seed": seed}
     done = transfer(model, source.tokenizer, target, **how)
     text = _report(source.tokenizer, target, done)
     record = RunRecord(
@@ -92,6 +99,27 @@ def transfer_run(
 
     write_run(workdir, record, done.model, files_of=path if path.is_dir() else None, finish=finish)
     return text
+
+
+def vectors_of(run: str | Path, target: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """The tables of a model that has the new tokenizer's ids, by which symbols enter and leave: auxiliary vectors.
+
+    Raises:
+      TransferError: its tokenizer is another, or its model has no learned table.
+    """
+    model, encoder = load_model(run)
+    tokens, wanted = encoder.vocabulary.token_bytes, target.vocabulary.token_bytes
+    if any(a != b for a, b in itertools.zip_longest(tokens, wanted, fillvalue=b"")):
+        raise TransferError(f"the tokens of {run} are not those of the new tokenizer: its rows say nothing of them")
+    interface: Any = model.interface
+    if not isinstance(interface, Table):
+        raise TransferError(f"{run} has a {type(interface).__name__}, and no table of learned rows")
+
+    def fitted(rows: Any) -> np.ndarray:  # ids behind the last token are never used
+        rows = np.asarray(jax.device_get(rows[...]), np.float32)[: len(wanted)]
+        return np.pad(rows, ((0, len(wanted) - len(rows)), (0, 0)))
+
+    return fitted(interface.table), fitted(interface.table_out)
 
 
 def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:

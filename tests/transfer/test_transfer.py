@@ -238,7 +238,7 @@ def test_sparsemax_is_a_projection():
 
 def test_the_provenance_can_be_read(tmp_path):
     """One line a token, that says in words where its row comes from."""
-    target = Greedy((*WORDS, b"inner", b"\xff\xfe"))
+    target = Greedy((*WORDS, "\x85\u2028".encode(), b"inner", b"\xff\xfe"))
     made = init_embeddings(SOURCE, target, rows(SOURCE), None, method_in=make_method("front_loaded")).entering
     made.provenance.write(tmp_path / "rows.jsonl", SOURCE.vocabulary, target.vocabulary)
     lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]

@@ -29,7 +29,7 @@ def make_method(said: str, **given: Any) -> Method:
 
     Args:
       said: its name, with numbers or names in parentheses.
-      **given: what cannot be written, as arrays.
+      **given: what cannot be written, as `vectors_VxA`, for methods that take it.
 
     Raises:
       TransferError: there is no such method, or it has no such setting.
@@ -39,7 +39,7 @@ def make_method(said: str, **given: Any) -> Method:
         raise TransferError(f"unknown method '{said}'; there are {', '.join(METHODS)}")
     method = METHODS[parsed[1]]
     fields = {field.name: field.type for field in dataclasses.fields(method)}
-    settings = dict(given)
+    settings = {name: value for name, value in given.items() if name in fields and value is not None}
     for setting in filter(None, (parsed[2] or "").split(",")):
         name, equals, value = (part.strip() for part in setting.partition("="))
         if not equals or name not in fields:

@@ -9,7 +9,7 @@ import scipy.sparse
 from jaxtyping import Float, Int
 
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.matching import Match
+from lexitok.transfer.matching import Match, TransferError
 from lexitok.transfer.parts import Parts, parts_of
 
 
@@ -78,3 +78,18 @@ def from_triples(problem: Problem, token: np.ndarray, source: np.ndarray, weight
     """Weights `[n, U]` from new tokens (by number), ids of the source, and their weights there; equal pairs add up."""
     shape = (len(problem.match.new), len(problem.rows_UxD))
     return scipy.sparse.coo_array((np.asarray(weight, np.float32), (token, source)), shape=shape).tocsr()
+
+
+def shared_tokens(problem: Problem, vectors_VxA: Float[np.ndarray, "V A"], method: str) -> Int[np.ndarray, "s"]:
+    """The target's tokens of text that the source has too, for a method that compares vectors of the target's tokens.
+
+    Raises:
+      TransferError: there is not one vector for each of the target's ids, or one is not finite.
+    """
+    V = problem.target.vocabulary.size
+    if len(vectors_VxA) != V:
+        raise TransferError(f"{method}: {len(vectors_VxA)} auxiliary vectors for the target's {V} ids")
+    finite = np.isfinite(vectors_VxA).all(axis=1)
+    if not finite.all():
+        raise TransferError(f"{method}: the auxiliary vector of id {int(np.argmin(finite))} is not finite")
+    return np.flatnonzero((problem.match.ids_V >= 0) & (problem.target.vocabulary.lengths > 0))

@@ -13,7 +13,7 @@ import scipy.sparse
 from jaxtyping import Float
 
 from lexitok.transfer.matching import TransferError
-from lexitok.transfer.methods.method import Made, Problem, combined, from_triples
+from lexitok.transfer.methods.method import Made, Problem, combined, from_triples, shared_tokens
 
 WEIGHTINGS = ("sparsemax", "softmax")
 _BLOCK = 1 << 24  # cosines that are held at once
@@ -44,10 +44,7 @@ class Neighbours:
             )
 
     def __call__(self, problem: Problem) -> Made:
-        V = problem.target.vocabulary.size
-        if len(self.vectors_VxA) != V:
-            raise TransferError(f"neighbours: {len(self.vectors_VxA)} vectors for the target's {V} ids")
-        shared = np.flatnonzero((problem.match.ids_V >= 0) & (problem.target.vocabulary.lengths > 0))
+        shared = shared_tokens(problem, self.vectors_VxA, "neighbours")
         unit = _unit(self.vectors_VxA)
         weights = scipy.sparse.csr_array((len(problem.match.new), len(problem.rows_UxD)), dtype=np.float32)
         for start, cosines in _blocks(unit[problem.match.new], unit[shared]):
@@ -80,9 +77,6 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    if not np.isfinite(vectors).all():
-        row = int(np.argmin(np.isfinite(vectors).all(axis=1)))
-        raise TransferError(f"neighbours: the auxiliary vector of id {row} is not finite")
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
