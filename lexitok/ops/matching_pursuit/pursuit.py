@@ -84,8 +84,7 @@ def least_squares(
     upper_TxKxK = jnp.where(used_TxK[:, :, None], upper_TxKxK, jnp.eye(used_TxK.shape[1], dtype=jnp.float32)[None])
 
     def solve(left_TxD: Array) -> Array:
-        right_TxKx1 = einsum("TKD,TD->TK", basis_TxKxD, left_TxD)[:, :, None]
-        return lax.linalg.triangular_solve(upper_TxKxK, right_TxKx1, left_side=True, lower=False)[:, :, 0]
+        return _back_substitute(upper_TxKxK, einsum("TKD,TD->TK", basis_TxKxD, left_TxD))
 
     def left(coefficients_TxK: Array) -> Array:
         return target_TxD - einsum("TK,TKD->TD", coefficients_TxK, chosen_TxKxD)
@@ -94,3 +93,16 @@ def least_squares(
     coefficients_TxK = first_TxK + solve(left(first_TxK))
     left_TxD = left(coefficients_TxK)
     return coefficients_TxK, jnp.sqrt(jnp.sum(left_TxD**2, axis=1))
+
+
+def _back_substitute(upper_TxKxK: Array, right_TxK: Array) -> Array:
+    """Solutions of triangular systems, all together; XLA's own solve takes batches one by one on a CPU."""
+    K = right_TxK.shape[1]
+
+    def step(done: Array, solution_TxK: Array) -> Array:
+        at = K - 1 - done
+        row_TxK = upper_TxKxK[:, at]
+        rest_T = right_TxK[:, at] - einsum("TK,TK->T", row_TxK, solution_TxK)
+        return solution_TxK.at[:, at].set(rest_T / row_TxK[:, at])
+
+    return lax.fori_loop(0, K, step, jnp.zeros_like(right_TxK))
