@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.sharding import AbstractMesh, Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Float
 
@@ -24,8 +25,8 @@ class MatchingPursuitError(ValueError):
 
 
 def matching_pursuit(
-    targets_TxD: Float[Array, "T D"],
-    atoms_NxD: Float[Array, "N D"],
+    targets_TxD: Float[Array, "T _"] | Float[np.ndarray, "T _"],  # that widths are equal is checked with a message
+    atoms_NxD: Float[Array, "N _"] | Float[np.ndarray, "N _"],
     k: int,
     *,
     select: str = "gain",
@@ -78,17 +79,18 @@ def matching_pursuit(
         )
     if not len(atoms_NxD):
         raise MatchingPursuitError("there are no atoms to combine: do the two vocabularies share a token?")
-    mesh = current_mesh()
-    ways = 1 if mesh is None else mesh.shape["data"] * mesh.shape["fsdp"]
-    T = len(targets_TxD)
+    T, ways = len(targets_TxD), _ways(current_mesh())
     each = max(1, min(batch, -(-T // ways)))  # rows of a batch on a device
-    more = -T % (each * ways)
-    targets, atoms = _put_rows(targets_TxD, more), _put_whole(atoms_NxD)
+    targets, atoms = _put_rows(targets_TxD, -T % ways), _put_whole(atoms_NxD)
     for what, rows in (("target", targets), ("atom", atoms)):
         _check_finite(what, rows)
     options = {"shortlist": shortlist, "rounds": rounds} if name == "shortlist" else {}
-    found = _pursue(targets, atoms, k, select, name, each, tuple(options.items()))
-    return jax.tree.map(lambda x: x[:T], found) if more else found
+    return _pursue(targets, atoms, T, k, select, name, each, tuple(options.items()))
+
+
+def _ways(mesh: Mesh | AbstractMesh | None) -> int:
+    """How many devices targets are split over."""
+    return 1 if mesh is None or mesh.empty else mesh.shape["data"] * mesh.shape["fsdp"]
 
 
 def _check_settings(k: int, select: str, name: str, shortlist: int, rounds: int, batch: int) -> None:
@@ -117,27 +119,27 @@ def _finite_rows(rows: Array) -> Array:
 
 
 def _put_rows(x: np.ndarray | Array, more: int) -> Array:
-    """Rows on their devices, with `more` rows of 0 at the end, for which nothing is looked for."""
-    if isinstance(x, Array):
-        return jnp.pad(x, ((0, more), (0, 0))) if more else x
-    return put_rows(np.pad(x, ((0, more), (0, 0))))
+    """Rows on their devices; those of the host with `more` rows of 0, so that they can be split."""
+    return x if isinstance(x, Array) else put_rows(np.pad(x, ((0, more), (0, 0))))
 
 
 def _put_whole(x: np.ndarray | Array) -> Array:
     return x if isinstance(x, Array) else put_whole(x)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5, 6))
+@functools.partial(jax.jit, static_argnums=(2, 3, 4, 5, 6, 7))
 def _pursue(
     targets_TxD: Array,
     atoms_NxD: Array,
+    count: int,
     k: int,
     select: str,
     name: str,
     batch: int,
     options: tuple[tuple[str, int], ...],
 ) -> Pursuit:
-    """Batch by batch, on a mesh each device by itself: nothing crosses devices."""
+    """The first `count` targets, batch by batch, on a mesh each device by itself: nothing crosses devices."""
+    mesh = jax.sharding.get_abstract_mesh()
 
     def of_device(targets: Array, atoms: Array) -> tuple[Array, Array, Array]:
         unit_NxD, norm_N = unit_rows(atoms.astype(jnp.float32))
@@ -154,6 +156,8 @@ def _pursue(
         found = lax.map(of_batch, targets.reshape(-1, batch, targets.shape[1]))
         return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
 
-    if not jax.sharding.get_abstract_mesh().empty:
+    if not mesh.empty:
         of_device = jax.shard_map(of_device, in_specs=(ROWS, P()), out_specs=ROWS, check_vma=False)
-    return Pursuit(*of_device(targets_TxD, atoms_NxD))
+    # Nothing is looked for in a row of 0.
+    padded = jnp.pad(targets_TxD, ((0, -len(targets_TxD) % (batch * _ways(mesh))), (0, 0)))
+    return jax.tree.map(lambda x: x[:count], Pursuit(*of_device(padded, atoms_NxD)))

@@ -78,7 +78,7 @@ def least_squares(
     Args:
       basis_TxKxD: what the atoms become when they are orthonormalised in their order; 0 where a place is not used.
     """
-    chosen_TxKxD = atoms_NxD[index_TxK] * used_TxK[:, :, None]
+    chosen_TxKxD = jnp.where(used_TxK[:, :, None], atoms_NxD[index_TxK], 0.0)
     # Made from the atoms themselves, and once more from what the first solution leaves: the basis need not be perfect.
     upper_TxKxK = jnp.triu(einsum("TID,TJD->TIJ", basis_TxKxD, chosen_TxKxD))
     upper_TxKxK = jnp.where(used_TxK[:, :, None], upper_TxKxK, jnp.eye(used_TxK.shape[1], dtype=jnp.float32)[None])

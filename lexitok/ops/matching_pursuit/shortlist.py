@@ -35,7 +35,7 @@ def make_pursuit(
             list_TxM = _listed(left_TxD, inverse_DxD, atoms_NxD, weight_N, index, used, min(shortlist, len(norm_N)))
             part_TxMxD = remove_span(atoms_NxD[list_TxM], basis)
             at, found = _choose(part_TxMxD, left_TxD, norm_N[list_TxM], places, select)
-            new = jnp.take_along_axis(part_TxMxD, at[:, :, None], axis=1) * found[:, :, None]
+            new = jnp.where(found[:, :, None], jnp.take_along_axis(part_TxMxD, at[:, :, None], axis=1), 0.0)
             new = _orthonormal(new, found, basis)
             left_TxD = remove_span(left_TxD[:, None], new)[:, 0]
             index = jnp.concatenate([index, jnp.where(found, jnp.take_along_axis(list_TxM, at, axis=1), 0)], axis=1)
