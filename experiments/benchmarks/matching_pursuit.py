@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -40,7 +41,7 @@ def rows_of(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
         rows = made_up(count, args.width, args.spread, rng)
     else:
         table = GgufFile(args.table).tensors["token_embd.weight"]
-        rows = np.asarray(table.read(0, table.shape[0]), np.float32)[rng.permutation(table.shape[0])[:count]]
+        rows = np.asarray(table.all(), np.float32)[rng.permutation(table.shape[0])[:count]]
     return rows[: args.targets], rows[args.targets :]
 
 
@@ -50,13 +51,13 @@ def left(targets: np.ndarray, atoms: np.ndarray, index: np.ndarray, coefficients
     return float((np.linalg.norm(targets - found, axis=1) / np.linalg.norm(targets, axis=1)).mean())
 
 
-def ours(targets: np.ndarray, atoms: np.ndarray, k: int, repeats: int, **options: object) -> tuple[Pursuit, float]:
+def ours(targets: np.ndarray, atoms: np.ndarray, k: int, repeats: int, **options: Any) -> tuple[Pursuit, float]:
     """The combinations, and the seconds of the fastest of `repeats` runs after one to compile."""
-    on_device = jax.device_put((targets, atoms))
+    x, table = jax.device_put((targets, atoms))
     seconds = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        found = jax.block_until_ready(matching_pursuit(*on_device, k, **options))  # pyright: ignore[reportArgumentType]
+        found = jax.block_until_ready(matching_pursuit(x, table, k, **options))
         seconds.append(time.perf_counter() - start)
     return found, min(seconds[1:])
 

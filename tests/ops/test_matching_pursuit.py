@@ -128,9 +128,8 @@ def test_normalised_atoms_find_what_others_miss():
     dense = table(10, 64, 64)
     share, left = {}, {}
     for select in SELECT:
-        index = np.sort(
-            matching_pursuit(targets, atoms, 3, select=select, implementation="reference").index_TxK, axis=1
-        )
+        options = {"select": select, "implementation": "reference"}
+        index = np.sort(matching_pursuit(targets, atoms, 3, **options).index_TxK, axis=1)
         share[select] = (index == np.sort(support, axis=1)).all(axis=1).mean()
         left[select] = float(matching_pursuit(dense, atoms, 8, **options).residual_T.mean())
     assert share["product"] + 0.3 < share["cosine"]

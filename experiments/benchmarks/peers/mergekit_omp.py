@@ -14,7 +14,7 @@ import sys
 import time
 
 import numpy as np
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 
 SMALLEST = 1e-8  # norm of what an atom adds
 

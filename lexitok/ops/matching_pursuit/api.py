@@ -40,20 +40,21 @@ def matching_pursuit(
     Atoms are chosen greedily, by
 
     - `gain`: what the residual loses if all coefficients are fitted anew (orthogonal least squares: Chen, Cowan & Grant
-      1991). No single step can do better, and it leaves less than the others at the same `k`.
+      1991). No single step can do better, and as a rule it leaves less than the others at the same `k`.
     - `cosine`: the angle to the residual: orthogonal matching pursuit on normalised atoms (Pati, Rezaiifar &
       Krishnaprasad 1993).
     - `product`: the product with the residual: the same on atoms as they are, which prefers long ones. It is what
       mergekit's transplants do (arXiv 2506.06607), and is here to compare with.
 
-    All arithmetic is float32. Every choice takes a target out of nothing but its own row, so the batch size changes
-    rounding only. An atom that is zero, or that has less than 1e-5 of its squared norm outside the span of those chosen
+    All arithmetic is float32. A target's combination depends on no other target, so the batch size changes rounding
+    only. An atom that is zero, or that has less than 1e-5 of its squared norm outside the span of those chosen
     (a duplicate, say), is not chosen; a target of which 2e-6 or less is left that an atom could explain, gets no
     further ones. Among atoms that are equally good the first is taken.
 
     `reference` considers every atom for every place. `shortlist` does so for the best `shortlist` atoms by a ridge
-    regression, a list made anew in each of `rounds` rounds: with `k` = 64 it is 5 to 10 times faster and leaves a few
-    per cent more than `reference` by the same rule. Where no more atoms are given than the list holds, it is exact.
+    regression, a list made anew in each of `rounds` rounds; where the list holds all atoms, the two agree. On 60,000
+    rows of Gemma 3 270M, with `k` = 64 on a CPU, it is 6 to 7 times faster and leaves 2 % more by `gain`, which is 1 %
+    less than `reference` leaves by `cosine`; fewer rounds or shorter lists lose that.
 
     On a mesh that is set (`jax.set_mesh`) targets are split over `data` and `fsdp`, and every device has all atoms.
 
