@@ -9,6 +9,7 @@ from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, L
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian
 from lexitok.transfer.methods.neighbours import Neighbours
+from lexitok.transfer.methods.pursuit import Pursuit
 
 METHODS: dict[str, Any] = {
     "mean": Mean,
@@ -18,6 +19,7 @@ METHODS: dict[str, Any] = {
     "by_length": ByLength,
     "gaussian": Gaussian,
     "neighbours": Neighbours,
+    "omp": Pursuit,
 }
 _SAID = re.compile(r"(\w+)(?:\((.*)\))?")
 
