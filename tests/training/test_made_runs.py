@@ -20,7 +20,7 @@ from lexitok.sharding import make_mesh
 from lexitok.training.loop import train
 from lexitok.training.setup import make_setup
 
-KINDS = ("glyphs", "bolmo")
+KINDS = ("glyphs", pytest.param("bolmo", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,23 @@ def configs(tmp_path_factory) -> dict[str, ConfigDict]:
     return {"glyphs": glyphs, "bolmo": bolmo}
 
 
+class Trained(dict):
+    """Runs that are trained when they are asked for."""
+
+    def __init__(self, make):
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, kind):
+        self[kind] = self._make(kind)
+        return self[kind]
+
+
 @pytest.fixture(scope="module")
 def runs(configs, tmp_path_factory) -> dict[str, tuple[Path, dict]]:
     """Their runs of four steps, and their results."""
     root = tmp_path_factory.mktemp("runs")
-    return {kind: (root / kind, train(configs[kind], root / kind)) for kind in KINDS}
+    return Trained(lambda kind: (root / kind, train(configs[kind], root / kind)))
 
 
 def made_in(model) -> dict[str, np.ndarray]:
