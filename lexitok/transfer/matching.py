@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Int
@@ -85,9 +85,3 @@ def _by_role(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
 def _by_name(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
     named = {name: i for i, name in source.names.items()}
     return {i: named[name] for i, name in target.names.items() if name in named}
-
-
-def named_tokens(tokens: Sequence[bytes], ids: np.ndarray) -> str:
-    """Some ids with their bytes, for messages."""
-    shown = ", ".join(f"{i} {tokens[i]!r}" for i in ids[:_SHOWN].tolist())
-    return f"{shown}{f' and {len(ids) - _SHOWN} more' if len(ids) > _SHOWN else ''}"

@@ -49,17 +49,24 @@ def transfer(
       method_in, method_out, specials, seed: as of `init_embeddings`.
 
     Raises:
-      TransferError: the model has another interface, or as `init_embeddings`.
+      TransferError: the model has another interface, or is spread over several processes; or as `init_embeddings`.
     """
     interface = getattr(model, "interface", None)
     if not isinstance(interface, Table) or interface.shared:
         what = type(interface).__name__ + (" of shared rows" if isinstance(interface, Table) else "")
         raise TransferError(f"only a model with a learned table can be transferred, a row a symbol; this has a {what}")
-    rows_in = np.asarray(jax.device_get(interface.table[...]), np.float32)
-    rows_out = None if interface.head is None else np.asarray(jax.device_get(interface.head[...]), np.float32)
+    rows_in = _on_host(interface.table)
+    rows_out = None if interface.head is None else _on_host(interface.head)
     how = {"method_in": method_in, "method_out": method_out, "specials": specials, "seed": seed}
     tables = init_embeddings(source, target, rows_in, rows_out, **how)
     return Transferred(with_tables(model, tables), tables)
+
+
+def _on_host(table: Any) -> np.ndarray:
+    rows = table[...]
+    if isinstance(rows, jax.Array) and not rows.is_fully_addressable:
+        raise TransferError("the model is spread over several processes: transfer it in one that holds all of it")
+    return np.asarray(jax.device_get(rows), np.float32)
 
 
 def with_tables(model: Any, tables: NewTables) -> Any:

@@ -38,12 +38,12 @@ def token_model(tokenizer, tied="no"):
 logits_of = jax.jit(lambda model, rows: model.logits(rows))
 
 
-@pytest.mark.parametrize("said", [*COMPOSED, "gaussian", "neighbours"])
+@pytest.mark.parametrize("said", [*COMPOSED, "gaussian", "neighbours", "omp"])
 @pytest.mark.parametrize("tied", ["no", "yes"])
 def test_the_same_tokenizer_gives_the_same_model(said, tied):
     """Whatever the method, it has nothing to make."""
     model = token_model(SOURCE, tied)
-    given = {"vectors_VxA": rows(SOURCE)} if said == "neighbours" else {}
+    given = {"vectors_VxA": rows(SOURCE)} if said in ("neighbours", "omp") else {}
     done = transfer(model, SOURCE, SOURCE, method_in=make_method(said, **given))
     for a, b in zip(jax.tree.leaves(done.model), jax.tree.leaves(model), strict=True):
         np.testing.assert_array_equal(a, b)
