@@ -18,7 +18,7 @@ from absl import flags
 
 from lexitok.config.flags import run
 from lexitok.data.sources import open_source
-from lexitok.transfer.tokenizer_sampler import SamplerSettings, TokenizerSampler
+from lexitok.text.drawn.sampler import SamplerSettings, TokenizerSampler
 
 SOURCES = flags.DEFINE_list("sources", "stdlib", "Sources of text, joined by commas.")
 SPLIT = flags.DEFINE_string("split", "train", "Split of the sources.")

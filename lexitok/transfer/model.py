@@ -12,7 +12,7 @@ from lexitok.interfaces.table import Table
 from lexitok.nn.parameters import parameter
 from lexitok.sharding import current_mesh, state_shardings
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import Method
 from lexitok.transfer.rows import NewTables, init_embeddings
 

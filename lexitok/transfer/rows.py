@@ -7,8 +7,9 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float
 
+from lexitok.text.matching import Match, match
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.matching import Match, TransferError, match
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import Method, Problem, name_of
 from lexitok.transfer.provenance import COPIED, MADE, SPECIAL, UNMATCHED, Provenance
 
@@ -64,7 +65,7 @@ def init_embeddings(
       rows_in: the table that symbols enter by, a row for each of the source's ids.
       rows_out: that by which they leave; None where it is the same (a tied model).
       method_in, method_out: for each of them; `method_out` None: that of `method_in`.
-      specials: as of `lexitok.transfer.matching.match`.
+      specials: as of `lexitok.text.matching.match`.
       seed: of what methods draw at random.
 
     Raises:

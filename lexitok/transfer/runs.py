@@ -23,7 +23,7 @@ from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import Transferred, transfer
 from lexitok.transfer.provenance import Provenance

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from greedy import SOURCE, WORDS, Greedy, rows
 
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.provenance import MADE
 from lexitok.transfer.rows import init_embeddings

@@ -18,7 +18,7 @@ from lexitok.runs.run import read_config
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.loop import train
 from lexitok.transfer.audit import CLASSES, count_classes
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import transfer
 from lexitok.transfer.runs import rounded, special_ids, spelled, transfer_run

@@ -13,12 +13,13 @@ from lexitok import config as C
 from lexitok.models.token_lm import TokenLM
 from lexitok.nn.parameters import parameter
 from lexitok.sharding import make_mesh
+from lexitok.text.matching import NONE, MatchError, match
+from lexitok.text.parts import parts_of
 from lexitok.text.vocabulary import Encoding, Vocabulary
-from lexitok.transfer.matching import NONE, TransferError, match
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import METHODS, Problem, make_method, name_of
 from lexitok.transfer.methods.neighbours import Neighbours, sparsemax
 from lexitok.transfer.model import transfer
-from lexitok.transfer.parts import parts_of
 from lexitok.transfer.provenance import COPIED, MADE, SPECIAL, UNMATCHED
 from lexitok.transfer.rows import init_embeddings
 
@@ -134,7 +135,7 @@ def test_specials_go_by_role_and_by_name_and_by_map():
     np.testing.assert_allclose(made.rows_VxD[4], table.mean(0), atol=1e-6)
     found = match(SOURCE.vocabulary, target.vocabulary)
     assert found.ids_V[3] == NONE and found.unmatched.tolist() == [3, 4] and found.new.tolist() == [5 + 256 + 9]
-    with pytest.raises(TransferError, match="special 9 -> 1: 9 is to be a special of the target"):
+    with pytest.raises(MatchError, match="special 9 -> 1: 9 is to be a special of the target"):
         match(SOURCE.vocabulary, target.vocabulary, {9: 1})
 
 
@@ -218,9 +219,9 @@ def test_what_cannot_be_transferred_is_refused():
     mean, table = make_method("mean"), rows(SOURCE)
     other = Greedy(WORDS)
     other.vocabulary = Vocabulary((b"", b"zz"), frozenset({0}), 0, 0, 0)
-    with pytest.raises(TransferError, match="share no token"):
+    with pytest.raises(MatchError, match="share no token"):
         init_embeddings(SOURCE, other, table, None, method_in=mean)
-    with pytest.raises(TransferError, match=r"ids \[268, 269\] all stand for b'xx'"):
+    with pytest.raises(MatchError, match=r"ids \[268, 269\] all stand for b'xx'"):
         init_embeddings(SOURCE, Greedy((*WORDS, b"xx", b"xx")), table, None, method_in=mean)
     with pytest.raises(TransferError, match="has 267 rows, and the source's tokenizer 268 ids"):
         init_embeddings(SOURCE, SOURCE, table[1:], None, method_in=mean)
@@ -232,7 +233,7 @@ def test_what_cannot_be_transferred_is_refused():
     few = Greedy(())
     few.vocabulary = Vocabulary((b"", b"a"), frozenset({0}), 0, 0, 0)
     few.encode = lambda data: Encoding(np.zeros(0, np.int32), np.zeros(0, np.int32), lossy=True)
-    with pytest.raises(TransferError, match="no tokens of the source spell b'the'"):
+    with pytest.raises(MatchError, match="no tokens of the source spell b'the'"):
         parts_of([b"the"], few)
     with pytest.raises(TransferError, match="only a model with a learned table can be transferred"):
         transfer(object(), SOURCE, SOURCE, method_in=mean)

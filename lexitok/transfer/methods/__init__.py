@@ -4,7 +4,7 @@ import dataclasses
 import re
 from typing import Any
 
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, Last, Mean
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian

@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.method import Made, Problem, combined, from_triples
 
 

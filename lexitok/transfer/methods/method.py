@@ -8,9 +8,10 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
+from lexitok.text.matching import Match
+from lexitok.text.parts import Parts, parts_of
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.matching import Match, TransferError
-from lexitok.transfer.parts import Parts, parts_of
+from lexitok.transfer.errors import TransferError
 
 
 @dataclasses.dataclass(frozen=True)

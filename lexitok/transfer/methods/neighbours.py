@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float
 
-from lexitok.transfer.matching import TransferError
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.method import Made, Problem, combined, from_triples, shared_tokens
 
 WEIGHTINGS = ("sparsemax", "softmax")

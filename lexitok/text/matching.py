@@ -13,8 +13,8 @@ NONE = -1
 _SHOWN = 5  # of the ids that an error names
 
 
-class TransferError(ValueError):
-    """A tokenizer, a table or settings that a transfer cannot be made of; the message says which, and what to do."""
+class MatchError(ValueError):
+    """Vocabularies that do not go together; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,22 +44,22 @@ def match(source: Vocabulary, target: Vocabulary, specials: Mapping[int, int] | 
       specials: from specials of the target to ids of the source, where roles and spellings say nothing or the wrong.
 
     Raises:
-      TransferError: the vocabularies share no token of text; several ids of the target have the same bytes; a special
+      MatchError: the vocabularies share no token of text; several ids of the target have the same bytes; a special
         that is named is none, or its id is outside the source.
     """
     of_bytes = _ids_of_bytes(source)
     ids = np.full(target.size, NONE, np.int32)
     for token, own in _ids_of_bytes(target).items():
         if len(own) > 1 and len(token) > 1:
-            raise TransferError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
+            raise MatchError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
         theirs = of_bytes.get(token, [])
         for number, i in enumerate(own[: len(own) if theirs else 0]):
             ids[i] = theirs[min(number, len(theirs) - 1)]
     if (ids == NONE).all():
-        raise TransferError("the tokenizers share no token: nothing of the model's table can be taken over")
+        raise MatchError("the tokenizers share no token: nothing of the model's table can be taken over")
     for i, other in {**_by_name(source, target), **_by_role(source, target), **(specials or {})}.items():
         if i not in target.specials or not 0 <= other < source.size:
-            raise TransferError(
+            raise MatchError(
                 f"special {i} -> {other}: {i} is to be a special of the target, and {other} an id below {source.size}"
             )
         ids[i] = other

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lexitok.transfer.substrings import SubstringCounts, count_substrings, no_substrings
-from lexitok.transfer.words import count_words, word_splitter
+from lexitok.text.drawn.substrings import SubstringCounts, count_substrings, no_substrings
+from lexitok.text.drawn.words import count_words, word_splitter
 
 
 class TextWindow:

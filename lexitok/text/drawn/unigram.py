@@ -8,12 +8,12 @@ import tokenizers
 from jaxtyping import Float64
 from tokenizers import decoders, models, pre_tokenizers
 
+from lexitok.text.drawn.words import text_and_invalid, word_splitter
 from lexitok.text.hugging_face_tokenizer import HuggingFaceTokenizer
 from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.patterns import GPT2_MARKS
 from lexitok.text.token_bytes import byte_level_alphabet
 from lexitok.text.vocabulary import Encoding, Vocabulary
-from lexitok.transfer.words import text_and_invalid, word_splitter
 
 # Ids 0, 1, 2. ByteLevel spells no token with such brackets, so none can be spelled like them, as `<pad>` might be.
 SPECIALS = {"bos": "⟨bos⟩", "eos": "⟨eos⟩", "pad": "⟨pad⟩"}

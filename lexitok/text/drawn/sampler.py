@@ -14,10 +14,10 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from lexitok.text.drawn.substrings import SubstringCounts
+from lexitok.text.drawn.text_window import TextWindow
+from lexitok.text.drawn.unigram import SPECIALS, UnigramTokenizer
 from lexitok.text.patterns import GPT2_MARKS
-from lexitok.transfer.substrings import SubstringCounts
-from lexitok.transfer.text_window import TextWindow
-from lexitok.transfer.unigram import SPECIALS, UnigramTokenizer
 
 _FORMAT = "lexitok tokenizer sampler 1"
 _LEAST = -1e5  # log-probability of what the noise takes below zero: a token that is used if nothing else is

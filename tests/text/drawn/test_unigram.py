@@ -9,10 +9,10 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexitok.text.drawn.unigram import UnigramTokenizer
 from lexitok.text.patterns import GPT2
 from lexitok.text.tokenizer_files import tokenizer_from_bytes
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.unigram import UnigramTokenizer
 
 BYTES = [bytes([byte]) for byte in range(256)]
 LONGER = [b"ab", b"ba", b"aba", b"abb", b"bb", "ß".encode(), "ßa".encode(), b"\x9fa", b"  ", b"\n\n", b"<pad>", b" a"]

@@ -11,10 +11,10 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lexitok.text.drawn.sampler import SamplerSettings, TokenizerSampler
+from lexitok.text.drawn.text_window import TextWindow
+from lexitok.text.drawn.words import count_words, word_splitter
 from lexitok.text.patterns import GPT2_MARKS
-from lexitok.transfer.text_window import TextWindow
-from lexitok.transfer.tokenizer_sampler import SamplerSettings, TokenizerSampler
-from lexitok.transfer.words import count_words, word_splitter
 
 PLAIN = SamplerSettings(size=300, noise=0.0, whitespace=3)
 FIXED = 3 + 256 + 3 * 2  # specials, bytes, runs of 2 and 3

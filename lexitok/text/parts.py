@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Int
 
+from lexitok.text.matching import MatchError
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.matching import TransferError
 
 _LONGEST = 64  # bytes of a token that the fallback looks for
 
@@ -44,19 +44,22 @@ def parts_of(tokens: Iterable[bytes], source: Tokenizer) -> Parts:
     from the left that do.
 
     Raises:
-      TransferError: no tokens of the source spell one of them; names it.
+      MatchError: no tokens of the source spell one of them; names it.
     """
-    splitter = _Splitter(source)
-    return Parts(splitter.parts(token) for token in tokens)
+    speller = Speller(source)
+    return Parts(speller.parts(token) for token in tokens)
 
 
-class _Splitter:
+class Speller:
+    """Spells tokens, one at a time, in tokens of one source."""
+
     def __init__(self, source: Tokenizer):
         self._source = source
         self._bytes = source.vocabulary.token_bytes
         self._ids = {token: i for i, token in reversed(list(enumerate(self._bytes))) if token}
 
-    def parts(self, token: bytes) -> np.ndarray:
+    def parts(self, token: bytes) -> Int[np.ndarray, "parts"]:
+        """The parts of a token, as `parts_of` says them, which raises what this does."""
         for text in (token, token[1:]) if token[:1] == b" " else (token,):
             ids = self._source.encode(text).ids
             spelled = self._spelled(ids)
@@ -75,7 +78,7 @@ class _Splitter:
             lengths = range(min(_LONGEST, len(token) - at), 0, -1)
             size = next((n for n in lengths if token[at : at + n] in self._ids), 0)
             if not size:
-                raise TransferError(f"no tokens of the source spell {token!r}: it has none for {token[at : at + 1]!r}")
+                raise MatchError(f"no tokens of the source spell {token!r}: it has none for {token[at : at + 1]!r}")
             found.append(self._ids[token[at : at + size]])
             at += size
         return np.array(found, np.int32)
