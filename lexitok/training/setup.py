@@ -27,6 +27,7 @@ from lexitok.training.processes import check_same, from_first
 from lexitok.training.schedules import make_schedule
 from lexitok.training.state import SetupError, StateMaker, TrainState
 from lexitok.training.step import make_step
+from lexitok.training.trained_rows import trained_rows
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,9 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
         )
     encoder, vocabulary = _make_encoder(config, workdir)
     symbols = config.data.rows * config.data.symbols
+    rows = trained_rows(config.optimizer.rows, config.train.start.run, encoder.vocabulary.size)
+    if rows is not None:
+        check_same("optimizer.rows", rows.tobytes().hex())
     return Setup(
         config=config,
         encoder=encoder,
@@ -135,6 +139,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             tuple(config.optimizer.frozen),
             config.optimizer.frozen_dtype,
             config.train.ema,
+            rows,
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=make_objective(config.objective, encoder),

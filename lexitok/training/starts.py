@@ -70,6 +70,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
       CheckpointError: a run has no checkpoint that can be read.
     """
     here = without_made(names(jax.eval_shape(lambda: to_dicts(state.model))))
+    fixed = names(to_dicts(state.fixed["model"]))
     origins: list[Origin] = []
     for start in starts_of(config):
         checkpoint = read_parameters(start.run)
@@ -79,7 +80,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         check_same_vocabulary(checkpoint.record, encoder, taken, f"{start.key} of {start.run}")
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
-        origins += _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
+        origins += _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
     if (asking := asking_router(config)) is not None:
         state = entropy.calibrated(state, *asking, config, encoder)
     return state, tuple(origins)
@@ -121,12 +122,12 @@ def _check_parameters(taken: Mapping[str, Any], here: Mapping[str, Any], start: 
 
 
 def _origins(
-    taken: Mapping[str, Any], here: Mapping[str, Any], start: Start, step: int, frozen: Sequence[str]
+    taken: Mapping[str, Any], fixed: Mapping[str, Any], start: Start, step: int, frozen: Sequence[str]
 ) -> list[Origin]:
     """Of the fixed parts among what was taken; single numbers are kept as they are."""
     groups: dict[str, dict[str, Any]] = {}
     for name, values in taken.items():
-        if is_fixed(name, frozen) and len(here[name].shape):
+        if name in fixed and len(fixed[name].shape):
             groups.setdefault(_fixed_part(name, frozen), {})[name] = values
     return [
         Origin(at, start.run, _there(at, start), step, fingerprint(parameters)) for at, parameters in groups.items()
@@ -138,6 +139,8 @@ def _fixed_part(name: str, frozen: Sequence[str]) -> str:
     named = [part for part in frozen if is_in(part, name)]
     if named:
         return min(named, key=len)
+    if not is_fixed(name):
+        return name  # a table of which only some rows are trained
     parts = name.split(".")
     first = next(i for i, part in enumerate(parts) if part.startswith("frozen_"))
     return ".".join(parts[: first + 1])
