@@ -47,6 +47,7 @@ VARIANTS = {
         "glyphs_told_apart,subword",
         "lexinvariant,subword,gpu1",
     ),
+    "continued": (),  # its variants are of runs: tests/training/test_token_distillation.py
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
     "family": ("hat_v2,english", "subword,khmer"),
 }

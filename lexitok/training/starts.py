@@ -1,7 +1,8 @@
 """What a fresh run takes from other runs: a list of parts of its model, each with where its parameters are from.
 
 `train.start` names one, such as a pretrained backbone; a router that asks a model of its own (BLT) names another. Where
-such a part is fixed, checkpoints keep its origin in place of its arrays.
+such a part is fixed, checkpoints keep its origin in place of its arrays. Models that an objective reads beside the one
+that is trained (`lexitok.training.teachers`) are wholly so.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
 from lexitok.runs.vocabularies import check_same_vocabulary
 from lexitok.training import entropy
 from lexitok.training.state import SetupError, TrainState, is_fixed, with_parameters
+from lexitok.training.teachers import Teacher
 
 log = logging.getLogger(__name__)
 
@@ -59,10 +61,18 @@ def starts_of(config: ConfigDict) -> list[Start]:
     return found
 
 
-def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[TrainState, tuple[Origin, ...]]:
+def install(
+    state: TrainState, config: ConfigDict, encoder: Encoder, teachers: Mapping[str, Teacher] | None = None
+) -> tuple[TrainState, tuple[Origin, ...]]:
     """A fresh state with the parameters that its config takes from other runs, and where its fixed parts are from.
 
     What is read is what those runs would be evaluated with: the average of their parameters where they kept one.
+
+    Args:
+      state: that was just made.
+      config: the whole tree.
+      encoder: of the run.
+      teachers: models that are only read, by name.
 
     Raises:
       SetupError: that part of a run's model has not just the parameters of this place, each of its shape.
@@ -83,6 +93,10 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         origins += _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
     if (asking := asking_router(config)) is not None:
         state = entropy.calibrated(state, *asking, config, encoder)
+    for name, teacher in (teachers or {}).items():
+        held, own = teacher.install(state.fixed[name], name, tuple(origins))
+        state = dataclasses.replace(state, fixed=state.fixed | {name: held})
+        origins += own
     return state, tuple(origins)
 
 
