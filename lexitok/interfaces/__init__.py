@@ -1,6 +1,5 @@
 """How symbols enter and leave a model, once bound to a batch. A new interface is one file and a line here."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from flax import nnx
@@ -12,6 +11,7 @@ from lexitok.interfaces.bound import Bound
 from lexitok.interfaces.glyphs import Glyphs, pin_font
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
+from lexitok.text.vocabulary import Vocabulary
 
 INTERFACES: dict[str, Any] = {
     "table": Table,
@@ -46,7 +46,7 @@ class Interface(Protocol):
         ...
 
 
-def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, tokens: Sequence[bytes] = ()) -> Interface:
+def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, vocabulary: Vocabulary | None = None) -> Interface:
     """The interface that a config section names.
 
     Args:
@@ -54,14 +54,18 @@ def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, tokens: Sequen
       V: symbols.
       D: width of the vectors that enter and leave.
       rngs: for the parameters.
-      tokens: the bytes of each symbol, specials empty, for interfaces that look at them.
+      vocabulary: of the symbols, for interfaces that look at it: their classes say that they need its `tokens` (the
+        bytes of each symbol, specials empty) or the whole `vocabulary`.
 
     Raises:
       ValueError: an unknown kind, or settings that cannot be.
     """
     if c.kind not in INTERFACES:
         raise ValueError(f"unknown interface.kind '{c.kind}'; there are {', '.join(INTERFACES)}")
-    return INTERFACES[c.kind](c, V, D, tokens, rngs=rngs)
+    interface = INTERFACES[c.kind]
+    there_are = {"tokens": () if vocabulary is None else vocabulary.token_bytes, "vocabulary": vocabulary}
+    needed = {name: there_are[name] for name in getattr(interface, "needs", ())}
+    return interface(c, V, D, **needed, rngs=rngs)
 
 
 def pin(c: ConfigDict) -> None:

@@ -1,7 +1,5 @@
 """`TokenLM`: every symbol, be it a token or a byte, is a position of the backbone."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -17,24 +15,27 @@ from lexitok.nn.cache import Cache
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
+from lexitok.text.vocabulary import Vocabulary
 
 
 class TokenLM(nnx.Module):
     """An interface around a causal backbone; `c` is a `lexitok.config.token_lm` section, frozen.
 
-    `tokens` are the bytes of the symbols, for interfaces that look at them.
+    `vocabulary` is of the symbols, for interfaces that look at it.
     """
 
     kinds_of_text = ("subword", "bytes")
-    needs = ("tokens",)
+    needs = ("vocabulary",)
 
     @staticmethod
     def check(config: ConfigDict) -> None:
         """There is nothing to check in a whole tree of settings but the kind of text."""
 
-    def __init__(self, c: ConfigDict, V: int, *, tokens: Sequence[bytes] = (), dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self, c: ConfigDict, V: int, *, vocabulary: Vocabulary | None = None, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
         self.dtype = dtype
-        self.interface = make_interface(c.interface, V, c.backbone.D, rngs, tokens)
+        self.interface = make_interface(c.interface, V, c.backbone.D, rngs, vocabulary)
         self.backbone = Transformer(c.backbone, rngs=rngs)
 
     def features(self, batch: Batch) -> dict[str, Array]:
