@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from lexitok.interfaces.binary import BinaryCodes
 from lexitok.interfaces.bound import Bound
 from lexitok.interfaces.glyphs import Glyphs, pin_font
+from lexitok.interfaces.hypernetwork import Hypernetwork, pin_source, source_vocabulary
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
 from lexitok.text.vocabulary import Vocabulary
@@ -19,10 +20,12 @@ INTERFACES: dict[str, Any] = {
     "glyphs": Glyphs,
     "lexinvariant": Lexinvariant,
     "semi_lexinvariant": SemiLexinvariant,
+    "hypernetwork": Hypernetwork,
 }
-_PINS = {"glyphs": pin_font}
+_PINS = {"glyphs": pin_font, "hypernetwork": pin_source}
+_SYMBOLS = {"hypernetwork": source_vocabulary}  # where rows are of other symbols than the text's
 
-__all__ = ["INTERFACES", "Bound", "Interface", "make_interface", "pin"]
+__all__ = ["INTERFACES", "Bound", "Interface", "make_interface", "pin", "row_vocabulary"]
 
 
 @runtime_checkable
@@ -72,3 +75,13 @@ def pin(c: ConfigDict) -> None:
     """Writes into a config section what its interface takes from outside, so that a checkpoint's config says it."""
     if c.kind in _PINS:
         _PINS[c.kind](c)
+
+
+def row_vocabulary(c: ConfigDict, vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary whose ids the rows of an interface's parameters are, by its config section.
+
+    Args:
+      c: the section.
+      vocabulary: of the text.
+    """
+    return _SYMBOLS[c.kind](c, vocabulary) if c.kind in _SYMBOLS else vocabulary

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch, Units
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
+from lexitok.interfaces.bound import loss_of
 from lexitok.models import stage_decoding
 from lexitok.models.calls import CompletedUnits, ReadCall
 from lexitok.models.causality import check_causal, check_stage
@@ -114,12 +115,12 @@ class ByteUnitLM(nnx.Module):
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
-        """What is asked of the logits, by default the nats of the batch's targets; the loss of routers, and counts of
-        units."""
+        """What is asked of the logits, by default the nats of the batch's targets; the losses of routers and of the
+        interface, and counts of units."""
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         features = self._features(bound, batch)
         found = bound.read_out(features["hidden"], of_batch(query, batch))
-        return found, Extras(features["loss"], features["sums"])
+        return found, Extras(features["loss"] + loss_of(bound), features["sums"])
 
     @property
     def finds_units(self) -> bool:

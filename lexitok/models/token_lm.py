@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
+from lexitok.interfaces.bound import loss_of
 from lexitok.models.calls import CompletedUnits, ReadCall, read_positions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.nn.cache import Cache
@@ -58,10 +59,10 @@ class TokenLM(nnx.Module):
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
-        """What is asked of the logits, by default the nats of the batch's targets; there is nothing else."""
+        """What is asked of the logits, by default the nats of the batch's targets; and the interface's own loss."""
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         hidden = self._features(bound, batch)["hidden"]
-        return bound.read_out(hidden, of_batch(query, batch)), Extras(jnp.zeros((), jnp.float32), {})
+        return bound.read_out(hidden, of_batch(query, batch)), Extras(loss_of(bound), {})
 
     finds_units = False
 
