@@ -360,6 +360,15 @@ def _objective() -> ConfigDict:
     return c
 
 
+@section("imitation")
+def imitation(**changes) -> ConfigDict:
+    """Objective: a hypernetwork finds again the rows that its source has (the first phase of ZeTT's training)."""
+    c = ConfigDict({"kind": "imitation"})
+    c.tokens = 16_384  # of the source that a step is about
+    c.chunk = 512  # as of the other objectives: of evaluation
+    return _with(c, changes)
+
+
 def _train() -> ConfigDict:
     c = ConfigDict()
     c.steps = 1000

@@ -8,6 +8,7 @@ from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.data.encoders import Encoder, unit_tokens
+from lexitok.interfaces.hypernetwork import Hypernetwork, as_table
 from lexitok.models import MODELS
 from lexitok.nn.dtypes import compute_dtype
 from lexitok.text.vocabulary import Vocabulary
@@ -45,6 +46,18 @@ def model_for(config: ConfigDict, encoder: Encoder) -> Callable[[nnx.Rngs], Any]
     """As `model_maker`, for the symbols of an encoder."""
     vocabulary = encoder.vocabulary
     return model_maker(config, vocabulary.size, vocabulary, unit_tokens(encoder))
+
+
+def with_table(model: Any) -> Any:
+    """The model with a learned table in place of an interface that makes one: the same predictions, made once.
+
+    A hypernetwork's model is decoded and exported so; other models are returned as they are.
+    """
+    if not isinstance(getattr(model, "interface", None), Hypernetwork):
+        return model
+    out = jax.tree.map(lambda leaf: leaf, model)
+    out.interface = as_table(model.interface)
+    return out
 
 
 def evaluated(model: Any) -> Any:
