@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from samples import small
 
-import lexitok.data.digits
-import lexitok.evals.digits
 from lexitok import data, evals
 from lexitok.data.digits import LINES, read_digits
 from lexitok.data.sources import open_source
