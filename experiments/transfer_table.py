@@ -23,7 +23,7 @@ METHOD = flags.DEFINE_multi_string("method", ["mean"], "How symbols enter, or `I
 SOURCE = flags.DEFINE_multi_string("source", [], "NAME=SOURCE of documents, once for each.")
 VECTORS = flags.DEFINE_multi_string("vectors", [], "NAME=RUN, a run that has the tokenizer of that name.")
 BYTES = flags.DEFINE_integer("bytes", 100_000, "Of each text's whole documents.")
-SEEDS = flags.DEFINE_integer("seeds", 1, "How often each way is gone.")
+SEEDS = flags.DEFINE_integer("seeds", 1, "How often each is trained on.")
 STEPS = flags.DEFINE_integer("steps", 0, "Also after a continued training of so many steps.")
 QUESTIONS = flags.DEFINE_integer("questions", 100, "On digits, of each task.")
 

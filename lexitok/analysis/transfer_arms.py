@@ -5,7 +5,9 @@ that was stopped goes on, and a table is made of the file alone.
 """
 
 import dataclasses
+import functools
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +20,15 @@ from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
 from lexitok.evals import evaluate
 from lexitok.evals.digits import digit_accuracy
+from lexitok.runs.checkpoints.files import VOCABULARY
 from lexitok.runs.load import load_model
-from lexitok.runs.run import read_config
+from lexitok.runs.run import CONFIG, read_config
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer
+from lexitok.training.loop import train
 from lexitok.transfer.methods import Method, make_method
 from lexitok.transfer.model import transfer
-from lexitok.transfer.runs import vectors_of
+from lexitok.transfer.runs import transfer_run, vectors_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +39,15 @@ class Arm:
       tokenizer: its name in the table.
       method_in, method_out: as they are written; `method_out` empty: that of `method_in`; both empty: the model as it
         is, under its own tokenizer.
-      seed: of what is drawn at random, and of a continued training.
       steps: of a continued training; 0: none.
+      seed: of it.
     """
 
     tokenizer: str
     method_in: str = ""
     method_out: str = ""
-    seed: int = 0
     steps: int = 0
+    seed: int = 0
 
     @property
     def is_original(self) -> bool:
@@ -127,8 +131,8 @@ class Comparison:
       sources: of documents (`data.source`), by the names of their texts.
       max_bytes: of each text's whole documents.
       vectors: runs of models that have a tokenizer, by its name, for methods that compare their rows.
-      seeds: how often each way is gone whose numbers depend on chance.
       steps: of a continued training after each transfer; 0: none.
+      seeds: how often it is trained on.
       questions: on digits.
     """
 
@@ -138,8 +142,8 @@ class Comparison:
     sources: Mapping[str, str]
     max_bytes: int = 100_000
     vectors: Mapping[str, Path] = dataclasses.field(default_factory=dict)
-    seeds: int = 1
     steps: int = 0
+    seeds: int = 1
     questions: int = 100
 
 
@@ -149,6 +153,9 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
     Args:
       comparison: what to do.
       out: folder of `measurements.jsonl`, and of the runs that are trained on.
+
+    Returns:
+      What `measured` says of each arm, and the `seconds` of the transfer.
 
     Raises:
       TransferError, SourceError, ValueError: a run, tokenizer, method or source that cannot be used.
@@ -162,16 +169,37 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
         for said_in, said_out in comparison.methods:
             method_in = make_method(said_in, vectors_VxA=vectors[0])
             method_out = make_method(said_out, vectors_VxA=vectors[1]) if said_out else None
-            for seed in range(comparison.seeds):
-                arm = Arm(name, said_in, said_out, seed)
 
-                def of_arm(target=target, method_in=method_in, method_out=method_out, seed=seed) -> dict[str, Any]:
-                    model, encoder, seconds = transferred(subject, target, method_in, method_out, seed)
-                    return {**measured(subject, model, encoder), "seconds": seconds}
+            def at_once(target=target, method_in=method_in, method_out=method_out) -> dict[str, Any]:
+                model, encoder, seconds = transferred(subject, target, method_in, method_out, 0)
+                return {**measured(subject, model, encoder), "seconds": seconds}
 
-                measurements.get(arm, of_arm)
+            arm = Arm(name, said_in, said_out)
+            measurements.get(arm, at_once)
+            for seed in range(comparison.seeds if comparison.steps else 0):
+                later = dataclasses.replace(arm, seed=seed, steps=comparison.steps)
+                measurements.get(later, functools.partial(_trained_on, comparison, subject, later, out))
         jax.clear_caches()  # programs of a vocabulary's size
     return measurements.of
+
+
+def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -> dict[str, Any]:
+    """What is measured after a continued training, as the run was trained, with a schedule of its own."""
+    way = re.sub(r"[^a-z0-9]+", "_", f"{arm.tokenizer} {arm.method_in} {arm.method_out}".lower()).strip("_")
+    start, workdir = out / way / "start", out / way / f"steps_{arm.steps}_seed_{arm.seed}"
+    begun = time.monotonic()
+    if not (start / CONFIG).exists():
+        how = {"method_in": arm.method_in, "method_out": arm.method_out or None}
+        vectors = comparison.vectors.get(arm.tokenizer)
+        transfer_run(comparison.run, comparison.tokenizers[arm.tokenizer], start, vectors=vectors, **how)
+    config = read_config(start)
+    with config.unlocked():
+        config.seed, config.text.vocabulary.path = arm.seed, str(start / VOCABULARY)
+        config.train.start.run, config.train.steps = str(start), arm.steps
+        config.train.eval_every, config.train.checkpoint_every = 0, arm.steps
+    train(config, workdir)
+    seconds = time.monotonic() - begun
+    return {**measured(subject, *load_model(workdir)), "seconds": seconds}
 
 
 def _subject(comparison: Comparison) -> Subject:
