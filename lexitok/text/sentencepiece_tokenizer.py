@@ -10,7 +10,7 @@ import io
 import itertools
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,10 @@ class SentencePieceTokenizer:
     def library_ids(self, text: str) -> list[int]:
         """The tokens that SentencePiece gives by itself."""
         return self._processor.encode(text)
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        return self._plain.encode([self._prefix + text if text else text for text in texts])
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes of `ids`. Raises ValueError for an id that is not in the vocabulary."""

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tiktoken
@@ -160,6 +160,11 @@ class TiktokenTokenizer:
     def library_ids(self, text: str) -> list[int]:
         """The tokens that tiktoken gives by itself."""
         return [rank + self._offset for rank in self._library.encode_ordinary(text)]
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._library.encode_ordinary_batch(list(texts))
+        return [[rank + self._offset for rank in ranks] for ranks in found]
 
     def _text(self, text: str) -> np.ndarray:
         try:
