@@ -28,6 +28,7 @@ STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the
 
 
 VECTORS = flags.DEFINE_string("vectors", None, "Run under the new tokenizer, for methods that compare its rows.")
+HYPERNETWORK = flags.DEFINE_string("hypernetwork", None, "Run of configs/hypernetwork.py, for the method of that name.")
 
 
 def main() -> None:
@@ -38,6 +39,7 @@ def main() -> None:
         method_in=METHOD_IN.value,
         method_out=METHOD_OUT.value,
         vectors=VECTORS.value,
+        hypernetwork=HYPERNETWORK.value,
         specials=spelled(SPECIALS.value),
         multiple=MULTIPLE.value,
         seed=SEED.value,

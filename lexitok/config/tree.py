@@ -305,6 +305,31 @@ def semi_lexinvariant(**changes) -> ConfigDict:
     return _with(c, changes)
 
 
+@section("hypernetwork")
+def hypernetwork(**changes) -> ConfigDict:
+    """Interface: a small transformer makes a token's rows of those of the base model's tokens that spell it.
+
+    ZeTT (arXiv 2405.07883); the base model's table and backbone are taken from its run and stay as they are.
+    """
+    c = ConfigDict({"kind": "hypernetwork"})
+    c.run = ""  # directory of the base model's run
+    c.vocabulary = ""  # file of its tokenizer; empty: that of `run`, or without one the text's
+    c.vocabulary_fingerprint = ""  # no other vocabulary will do; empty: any, and a run writes down which
+    c.source = table(tied="yes")  # the base model's interface
+    c.parts = 8  # of its tokens that spell a token, at most
+    c.form = "residual"  # `residual`: on top of a heuristic; `published`: ZeTT's, without
+    c.heuristic_in = "mean"  # of how tokens enter: `mean`, `first`, `last`, `front_loaded`, `by_length`
+    c.heuristic_out = "mean"  # of how they leave, where the base model has two tables
+    c.alpha = 1.0  # of what is added to it, in deviations of the base model's rows
+    c.stack = transformer(D=256, L=3, H=4, K=4, N=64, F=512, feed_forward="plain", activation="gelu")
+    c.languages = 0  # that vocabularies are told apart by; 0: none
+    c.language = 0  # of the text's own vocabulary
+    # Of rows of tokens that the base model has, away from its own: `rmse`, `mse`, `huber`
+    c.lexical = ConfigDict({"weight": 0.5, "kind": "rmse"})
+    c.compute_dtype = "auto"  # of the stack; see `model.compute_dtype`
+    return _with(c, changes)
+
+
 def _interface(kind: str) -> ConfigDict:
     return ConfigDict({"kind": kind, "softcap": 0.0})  # softcap: of the logits; 0: none
 
@@ -353,6 +378,15 @@ def _objective() -> ConfigDict:
     c.z_loss = 0.0  # weight of the squared log-normaliser
     c.chunk = 512  # positions of a row whose logits are computed at once
     return c
+
+
+@section("imitation")
+def imitation(**changes) -> ConfigDict:
+    """Objective: a hypernetwork finds again the rows that its source has (the first phase of ZeTT's training)."""
+    c = ConfigDict({"kind": "imitation"})
+    c.tokens = 16_384  # of the source that a step is about
+    c.chunk = 512  # as of the other objectives: of evaluation
+    return _with(c, changes)
 
 
 def _train() -> ConfigDict:

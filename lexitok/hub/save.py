@@ -26,6 +26,7 @@ from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
 from lexitok.hub.stored_tensors import HubError
 from lexitok.hub.tokenizer_out import write_tokenizer
+from lexitok.models.build import with_table
 from lexitok.parameter_names import names, to_dicts
 from lexitok.text.vocabulary import Tokenizer
 
@@ -49,7 +50,7 @@ def save(
 
     Args:
       model: a `TokenLM`, wherever its parameters are. What is written follows it, not its config: a table that was
-        exchanged for another is written as it is.
+        exchanged for another is written as it is, and rows that a hypernetwork makes as it makes them.
       config: the whole tree that it was made by; it says where the model came from.
       path: of the new directory; there must be nothing yet.
       tokenizer: to be written with it; None: none.
@@ -71,6 +72,7 @@ def save(
         raise HubError(f"unknown dtype '{dtype}'; there are {', '.join(FLOATS)}")
     if path.exists():
         raise HubError(f"there is something at {path} already; name a directory that does not exist")
+    model = with_table(model)
     settings = settings_of(model, config)
     if tokenizer is not None:
         tokenizer = fitted(tokenizer, settings.V, "the model to be written")

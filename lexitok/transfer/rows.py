@@ -81,7 +81,7 @@ def init_embeddings(
     if rows_out is None:
         return NewTables(found, entering, None)
     _check_rows(rows_out, source, "out")
-    return NewTables(found, entering, _new_rows(problem.with_rows(rows_out), method_out or method_in))
+    return NewTables(found, entering, _new_rows(problem.leaving(rows_out), method_out or method_in))
 
 
 def _check_rows(rows: np.ndarray, source: Tokenizer, side: str) -> None:

@@ -24,6 +24,7 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.errors import TransferError
+from lexitok.transfer.hypernetworks import predictions_of
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import Transferred, transfer
 from lexitok.transfer.provenance import Provenance
@@ -42,6 +43,7 @@ def transfer_run(
     method_in: str,
     method_out: str | None = None,
     vectors: str | Path | None = None,
+    hypernetwork: str | Path | None = None,
     specials: Mapping[str, str] | None = None,
     multiple: int = 1,
     seed: int = 0,
@@ -57,6 +59,8 @@ def transfer_run(
       workdir: of the new run; there must be nothing yet.
       method_in, method_out: as of `init_embeddings`, as they are written (`lexitok.transfer.methods.make_method`).
       vectors: a run of a model that has the new tokenizer, for methods that compare its rows.
+      hypernetwork: a run of a hypernetwork, for the method of that name; its base model is that of `run`, or what that
+        was fine-tuned from.
       specials: from spellings of the new specials to those of the old, where their roles do not say it.
       multiple: the table's rows are rounded up to a multiple of it; those behind the last id are never used.
       seed: of what methods draw at random.
@@ -80,8 +84,9 @@ def transfer_run(
     target = rounded(load_tokenizer(path), multiple)
     ids = special_ids(source.tokenizer.vocabulary, target.vocabulary, specials or {})
     vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
-    method = make_method(method_in, vectors_VxA=vectors_in)
-    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
+    predicted = None if hypernetwork is None else predictions_of(hypernetwork, target)
+    method = make_method(method_in, vectors_VxA=vectors_in, predicted=predicted)
+    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out, predicted=predicted)
     how = {"method_in": method, "method_out": leaving, "specials": ids, "seed": seed}
     done = transfer(model, source.tokenizer, target, **how)
     text = _report(source.tokenizer, target, done)

@@ -5,12 +5,16 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.training.objectives.imitation import imitation
 from lexitok.training.objectives.language_modelling import language_modelling
 from lexitok.training.objectives.objective import Objective, Sums
 
 __all__ = ["OBJECTIVES", "Objective", "Sums", "make_objective"]
 
-OBJECTIVES: dict[str, Callable[[ConfigDict, Encoder], Objective]] = {"language_modelling": language_modelling}
+OBJECTIVES: dict[str, Callable[[ConfigDict, Encoder], Objective]] = {
+    "language_modelling": language_modelling,
+    "imitation": imitation,
+}
 
 
 def make_objective(c: ConfigDict, encoder: Encoder) -> Objective:

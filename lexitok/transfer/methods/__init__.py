@@ -6,6 +6,7 @@ from typing import Any
 
 from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, Last, Mean
+from lexitok.transfer.methods.hypernetwork import Predictions
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian
 from lexitok.transfer.methods.neighbours import Neighbours
@@ -20,6 +21,7 @@ METHODS: dict[str, Any] = {
     "gaussian": Gaussian,
     "neighbours": Neighbours,
     "omp": Pursuit,
+    "hypernetwork": Predictions,
 }
 _SAID = re.compile(r"(\w+)(?:\((.*)\))?")
 

@@ -23,6 +23,7 @@ class Problem:
       match: what of the target the source has; `match.new` are the tokens, in order.
       rows_UxD: float32, the table under the source.
       seed: of what is drawn at random.
+      side: `entering` or `leaving`: by which of the model's tables symbols do.
     """
 
     source: Tokenizer
@@ -30,6 +31,7 @@ class Problem:
     match: Match
     rows_UxD: Float[np.ndarray, "U D"]
     seed: int = 0
+    side: str = "entering"
 
     @functools.cached_property
     def parts(self) -> Parts:
@@ -37,9 +39,9 @@ class Problem:
         tokens = self.target.vocabulary.token_bytes
         return parts_of((tokens[i] for i in self.match.new.tolist()), self.source)
 
-    def with_rows(self, rows_UxD: Float[np.ndarray, "U D"]) -> "Problem":
-        """The same tokens, of another table; their parts are not worked out again."""
-        other = dataclasses.replace(self, rows_UxD=rows_UxD)
+    def leaving(self, rows_UxD: Float[np.ndarray, "U D"]) -> "Problem":
+        """The same tokens, of the table by which they leave; their parts are not worked out again."""
+        other = dataclasses.replace(self, rows_UxD=rows_UxD, side="leaving")
         vars(other).update({name: value for name, value in vars(self).items() if name == "parts"})
         return other
 
