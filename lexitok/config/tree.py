@@ -363,6 +363,9 @@ def _optimizer() -> ConfigDict:
     c.clip = 1.0  # global norm of the gradient; 0: none
     c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
     c.frozen_dtype = "float32"  # of the matrices and tables in them: `float32`, `bfloat16`
+    # Symbols whose rows of the interface's tables are trained while the others stay as they are: ids and ranges, as
+    # `7,100:164`, and kinds of rows of the run in `train.start`, if a transfer wrote it, as `made`; empty: all.
+    c.rows = ""
     c.accumulate = 1  # micro-batches a step; they divide data.rows
     c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
     c.warmup = 100  # steps

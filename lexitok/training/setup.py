@@ -29,6 +29,7 @@ from lexitok.training.processes import check_same, from_first
 from lexitok.training.schedules import make_schedule
 from lexitok.training.state import SetupError, StateMaker, TrainState
 from lexitok.training.step import make_step
+from lexitok.training.trained_rows import trained_rows
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,9 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     objective = make_objective(config.objective, encoder)
     _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
+    rows = trained_rows(config.optimizer.rows, config.train.start.run, encoder.vocabulary.size)
+    if rows is not None:
+        check_same("optimizer.rows", rows.tobytes().hex())
     return Setup(
         config=config,
         encoder=encoder,
@@ -139,6 +143,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             tuple(config.optimizer.frozen),
             config.optimizer.frozen_dtype,
             config.train.ema,
+            rows,
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=objective,

@@ -27,11 +27,10 @@ from lexitok.transfer.errors import TransferError
 from lexitok.transfer.hypernetworks import predictions_of
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import Transferred, transfer
-from lexitok.transfer.provenance import Provenance
+from lexitok.transfer.provenance import FILES, Provenance
 
 log = logging.getLogger(__name__)
 REPORT = "transfer.md"
-PROVENANCE = {"entering": "rows_in.jsonl", "leaving": "rows_out.jsonl"}
 _WRITES = 80  # bytes, some 20 tokens, when it is read back
 
 
@@ -95,7 +94,7 @@ def transfer_run(
     )
 
     def finish(folder: Path) -> None:
-        for side, file in PROVENANCE.items():
+        for side, file in FILES.items():
             made = getattr(done.tables, side)
             if made is not None:
                 made.provenance.write(folder / file, source.tokenizer.vocabulary, target.vocabulary)
