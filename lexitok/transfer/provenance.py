@@ -16,7 +16,7 @@ from lexitok.text.vocabulary import Vocabulary
 
 COPIED, MADE, SPECIAL, UNMATCHED = range(4)
 _SEPARATORS = {point: f"\\u{point:04x}" for point in (0x7F, 0x85, 0x2028, 0x2029)}  # lines end there for some readers
-KINDS = ("copied", "made", "special", "unmatched")  # the row of the same bytes; of others; of a role; the mean of all
+KINDS = ("copied", "made", "special", "unmatched")  # row of the same bytes; of others; of a role; the mean of all
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,14 @@ from typing import Any
 
 from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, Last, Mean
+from lexitok.transfer.methods.frequency import ByFrequency, ByRarity
+from lexitok.transfer.methods.hybrid import Hybrid
+from lexitok.transfer.methods.low_rank import LowRank
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian
 from lexitok.transfer.methods.neighbours import Neighbours
 from lexitok.transfer.methods.pursuit import Pursuit
+from lexitok.transfer.methods.translated import Translated
 
 METHODS: dict[str, Any] = {
     "mean": Mean,
@@ -17,8 +21,13 @@ METHODS: dict[str, Any] = {
     "last": Last,
     "front_loaded": FrontLoaded,
     "by_length": ByLength,
+    "by_frequency": ByFrequency,
+    "by_rarity": ByRarity,
     "gaussian": Gaussian,
     "neighbours": Neighbours,
+    "low_rank": LowRank,
+    "hybrid": Hybrid,
+    "translated": Translated,
     "omp": Pursuit,
 }
 _SAID = re.compile(r"(\w+)(?:\((.*)\))?")
