@@ -26,9 +26,10 @@ from lexitok.runs.run import CONFIG, read_config
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer
 from lexitok.training.loop import train
-from lexitok.transfer.methods import Method, make_method
+from lexitok.transfer.materials import Given, Materials
+from lexitok.transfer.methods import make_method, takes
 from lexitok.transfer.model import transfer
-from lexitok.transfer.runs import transfer_run, vectors_of
+from lexitok.transfer.runs import transfer_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,17 +76,6 @@ class Subject:
     questions: int = 100
 
 
-def transferred(
-    subject: Subject, target: Tokenizer, method_in: Method, method_out: Method | None, seed: int
-) -> tuple[Any, Encoder, float]:
-    """The subject's model under a tokenizer, its encoder, and the seconds that it took."""
-    begun = time.monotonic()
-    source = subject.encoder.tokenizer
-    done = transfer(subject.model, source, target, method_in=method_in, method_out=method_out, seed=seed)
-    jax.block_until_ready(done.model.interface.table[...])
-    return done.model, make_encoder(subject.text, target), time.monotonic() - begun
-
-
 def measured(subject: Subject, model: Any, encoder: Encoder) -> dict[str, Any]:
     """What is measured of a model: for each text nats and bytes of its documents and tokens per byte, and digits."""
     texts = {}
@@ -130,7 +120,7 @@ class Comparison:
       methods: pairs of how symbols enter and leave, as they are written; the second may be empty: the same.
       sources: of documents (`data.source`), by the names of their texts.
       max_bytes: of each text's whole documents.
-      vectors: runs of models that have a tokenizer, by its name, for methods that compare their rows.
+      materials: by the name of a tokenizer, what methods count, compare and translate for it.
       steps: of a continued training after each transfer; 0: none.
       seeds: how often it is trained on.
       questions: on digits.
@@ -141,7 +131,7 @@ class Comparison:
     methods: Sequence[tuple[str, str]]
     sources: Mapping[str, str]
     max_bytes: int = 100_000
-    vectors: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    materials: Mapping[str, Materials] = dataclasses.field(default_factory=dict)
     steps: int = 0
     seeds: int = 1
     questions: int = 100
@@ -165,22 +155,26 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
     measurements.get(Arm("original"), lambda: {**measured(subject, subject.model, subject.encoder), "seconds": 0.0})
     for name, path in comparison.tokenizers.items():
         target = load_tokenizer(path)
-        vectors = vectors_of(comparison.vectors[name], target) if name in comparison.vectors else (None, None)
+        given = comparison.materials.get(name, Materials()).given(subject.encoder.tokenizer, target)
         for said_in, said_out in comparison.methods:
-            method_in = make_method(said_in, vectors_VxA=vectors[0])
-            method_out = make_method(said_out, vectors_VxA=vectors[1]) if said_out else None
-
-            def at_once(target=target, method_in=method_in, method_out=method_out) -> dict[str, Any]:
-                model, encoder, seconds = transferred(subject, target, method_in, method_out, 0)
-                return {**measured(subject, model, encoder), "seconds": seconds}
-
             arm = Arm(name, said_in, said_out)
-            measurements.get(arm, at_once)
+            measurements.get(arm, functools.partial(_at_once, subject, arm, target, given))
             for seed in range(comparison.seeds if comparison.steps else 0):
                 later = dataclasses.replace(arm, seed=seed, steps=comparison.steps)
                 measurements.get(later, functools.partial(_trained_on, comparison, subject, later, out))
         jax.clear_caches()  # programs of a vocabulary's size
     return measurements.of
+
+
+def _at_once(subject: Subject, arm: Arm, target: Tokenizer, given: Given) -> dict[str, Any]:
+    begun, tied = time.monotonic(), subject.model.interface.head is None
+    method_in = make_method(arm.method_in, **given(takes(arm.method_in), "in"))
+    said_out = arm.method_out or arm.method_in
+    method_out = None if tied else make_method(said_out, **given(takes(said_out), "out"))
+    done = transfer(subject.model, subject.encoder.tokenizer, target, method_in=method_in, method_out=method_out)
+    jax.block_until_ready(done.model.interface.table[...])
+    seconds = time.monotonic() - begun
+    return {**measured(subject, done.model, make_encoder(subject.text, target)), "seconds": seconds}
 
 
 def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -> dict[str, Any]:
@@ -190,8 +184,8 @@ def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -
     begun = time.monotonic()
     if not (start / CONFIG).exists():
         how = {"method_in": arm.method_in, "method_out": arm.method_out or None}
-        vectors = comparison.vectors.get(arm.tokenizer)
-        transfer_run(comparison.run, comparison.tokenizers[arm.tokenizer], start, vectors=vectors, **how)
+        materials = comparison.materials.get(arm.tokenizer, Materials())
+        transfer_run(comparison.run, comparison.tokenizers[arm.tokenizer], start, materials=materials, **how)
     config = read_config(start)
     with config.unlocked():
         config.seed, config.text.vocabulary.path = arm.seed, str(start / VOCABULARY)

@@ -18,6 +18,7 @@ from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.loop import train
 from lexitok.transfer.audit import CLASSES, count_classes
 from lexitok.transfer.errors import TransferError
+from lexitok.transfer.materials import Materials
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import transfer
 from lexitok.transfer.runs import rounded, special_ids, spelled, transfer_run
@@ -76,7 +77,7 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
     before = sorted(path.name for path in tmp_path.iterdir())
     unigram = tokenizer_file(run, "bpe", 360)
     monkeypatch.setattr(
-        "lexitok.transfer.runs.generate", lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("no"))
+        "lexitok.transfer.read_back._greedy", lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("no"))
     )
     with pytest.raises(FloatingPointError):
         transfer_run(run / "run", unigram, tmp_path / "new", method_in="mean")
@@ -98,13 +99,18 @@ def test_rows_of_another_model_are_vectors_of_the_tokens(run, tmp_path):
     unigram = tokenizer_file(run, "bpe", 360)
     transfer_run(run / "run", unigram, tmp_path / "donor", method_in="gaussian")
     transfer_run(
-        run / "run", unigram, tmp_path / "new", method_in="neighbours", vectors=tmp_path / "donor", multiple=100
+        run / "run",
+        unigram,
+        tmp_path / "new",
+        method_in="neighbours",
+        materials=Materials(tmp_path / "donor"),
+        multiple=100,
     )
     lines = [json.loads(line) for line in (tmp_path / "new" / "rows_in.jsonl").read_text().splitlines()]
     made = [line for line in lines if line["kind"] == "made"]
     assert made and all(sum(weight for *_, weight in line["from"]) <= 1 + 1e-4 for line in made)
     with pytest.raises(TransferError, match="are not those of the new tokenizer"):
-        transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours", vectors=run / "run")
+        transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours", materials=Materials(run / "run"))
     with pytest.raises(TransferError, match="'neighbours' needs vectors_VxA"):
         transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours")
 
