@@ -4,11 +4,12 @@ import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Spelling = Any  # bytes, or text in the format's own letters: two spellings can be joined
 
 
+@runtime_checkable
 class Rules(Protocol):
     """The merges of a vocabulary.
 
@@ -16,9 +17,10 @@ class Rules(Protocol):
       ids: spelling → id, of the tokens that merges may lead to or begin with.
     """
 
-    ids: dict[Spelling, int]
+    @property
+    def ids(self) -> dict[Spelling, int]: ...
 
-    def merged(self, left: int, right: int) -> tuple[float, int] | None:
+    def merged(self, left: int, right: int) -> tuple[int | float, int] | None:
         """The rank of the merge of two tokens, the lowest first, and what comes of it; None: they do not merge."""
         ...
 
@@ -38,7 +40,7 @@ class Rules(Protocol):
 class ListedMerges:
     """The rules of a format that lists its merges."""
 
-    def __init__(self, ids: Mapping[str, int], merges: Sequence[tuple[str, str]]):
+    def __init__(self, ids: Mapping[Spelling, int], merges: Sequence[tuple[Spelling, Spelling]]):
         """Args: spelling → id, and pairs of spellings, those of the highest rank first.
 
         Raises:
@@ -46,13 +48,13 @@ class ListedMerges:
         """
         self.ids: dict[Spelling, int] = dict(ids)
         self._spelled = {i: spelling for spelling, i in self.ids.items()}
-        self._found: dict[tuple[int, int], tuple[float, int]] = {}
+        self._found: dict[tuple[int, int], tuple[int | float, int]] = {}
         self._leading_to: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
         self._next = 0
         for left, right in merges:  # of a pair that is there twice the last counts
             self._add((ids[left], ids[right]), ids[left + right])
 
-    def merged(self, left: int, right: int) -> tuple[float, int] | None:
+    def merged(self, left: int, right: int) -> tuple[int | float, int] | None:
         """As of `Rules`."""
         return self._found.get((left, right))
 
@@ -81,14 +83,14 @@ class ListedMerges:
 class AnyPair:
     """The rules of a format that merges any two neighbours whose bytes together are a token, the best token first."""
 
-    def __init__(self, ids: Mapping[Spelling, int], ranks: Mapping[int, float]):
+    def __init__(self, ids: Mapping[Spelling, int], ranks: Mapping[int, int | float]):
         """Args: spelling → id, and id → rank, the lowest first."""
         self.ids: dict[Spelling, int] = dict(ids)
         self._spelled = {i: spelling for spelling, i in self.ids.items()}
         self._ranks = dict(ranks)
         self._next = max(self._ranks.values(), default=0) + 1
 
-    def merged(self, left: int, right: int) -> tuple[float, int] | None:
+    def merged(self, left: int, right: int) -> tuple[int | float, int] | None:
         """As of `Rules`."""
         if left not in self._spelled or right not in self._spelled:
             return None
@@ -122,7 +124,7 @@ def settle(symbols: Sequence[int], rules: Rules) -> list[int]:
     n = len(symbols)
     tokens: list[int | None] = list(symbols)
     before, after = list(range(-1, n - 1)), list(range(1, n + 1))
-    heap: list[tuple[float, int, int, int]] = []
+    heap: list[tuple[int | float, int, int, int]] = []
 
     def see(left: int, right: int) -> None:
         if left >= 0 and right < n:

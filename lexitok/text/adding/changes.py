@@ -83,8 +83,8 @@ def change_by_text(
     if prune:
         pruned = _leaves(bpe, inner.vocabulary, _uses(words, segments), prune, most_uses)
         out = {bpe.spellings[i] for i in pruned}
-        bpe, gone = _bpe_format(bpe.written((), pruned)), set(pruned)
-        segments = {word: ids if gone.isdisjoint(ids) else bpe.segment(word) for word, ids in segments.items()}
+        bpe = _bpe_format(bpe.written((), pruned))
+        segments = {word: bpe.segment(word) for word in words}
     else:
         out = set()
     free = itertools.chain(sorted(pruned) if pruned_ids == "reused" else (), itertools.count(size))
@@ -229,7 +229,7 @@ def _checked(old: Tokenizer, new: Tokenizer, added: Mapping[int, bytes], pruned:
         there = b"" if i in gone or i >= before.size else before.token_bytes[i]
         if token != added.get(i, there):
             raise AddingError(f"id {i} would stand for {token!r}, not {added.get(i, there)!r}: the format has no room")
-    frames = [(v.bos, v.eot, v.pad, dict(v.roles)) for v in (before, after)]
-    if frames[0] != frames[1]:
+    frames = [{"bos": v.bos, "eot": v.eot, "pad": v.pad, **v.roles} for v in (before, after)]
+    if not frames[0].items() <= frames[1].items():
         raise AddingError(f"the specials would be others: {frames[0]} before, {frames[1]} now")
     return Changed(new, tuple(added), gone)

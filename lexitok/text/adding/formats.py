@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lexitok.text.adding.bpe import Rules, Spelling
 from lexitok.text.adding.continued import NewToken
@@ -13,6 +13,7 @@ class AddingError(ValueError):
     """Tokens that cannot be added or taken out; the message says which, and why."""
 
 
+@runtime_checkable
 class BpeFormat(Protocol):
     """A BPE tokenizer as merges.
 
@@ -21,8 +22,10 @@ class BpeFormat(Protocol):
       spellings: of the tokens that may be parts of new ones, and of the characters (negative) that are no tokens.
     """
 
-    rules: Rules
-    spellings: dict[int, Spelling]
+    @property
+    def rules(self) -> Rules: ...
+    @property
+    def spellings(self) -> dict[int, Spelling]: ...
 
     def words(self, data: bytes) -> Counter[Spelling]:
         """The words of a text, which no merge crosses, and how often each is there; what is no UTF-8 is in none."""
@@ -78,13 +81,14 @@ class Characters:
             if i in self._byte_of:
                 pending.append(self._byte_of[i])
                 continue
-            found += map(self._number, pending.decode())
+            found += [self._number(character) for character in pending.decode()]
             pending.clear()
             if i is not None:
                 found.append(i)
         return found
 
     def _number(self, character: str) -> int:
-        number = self._numbers.setdefault(character, -1 - len(self._numbers))
-        self._spellings[number] = self._spelled(character)
-        return number
+        if character not in self._numbers:
+            number = self._numbers[character] = -1 - len(self._numbers)
+            self._spellings[number] = self._spelled(character)
+        return self._numbers[character]

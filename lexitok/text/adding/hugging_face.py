@@ -15,7 +15,7 @@ from lexitok.text.adding.piece_kinds import PieceKinds
 from lexitok.text.drawn.words import text_and_invalid
 from lexitok.text.hugging_face_json import TokenizerJson
 from lexitok.text.hugging_face_tokenizer import HuggingFaceTokenizer
-from lexitok.text.piece_words import finest_words
+from lexitok.text.piece_words import WordCut
 from lexitok.text.token_bytes import SPACE, byte_level_spelling, from_byte_token
 
 _LEFT = ("dropout", "continuing_subword_prefix", "end_of_word_suffix")  # settings that these merges know nothing of
@@ -52,21 +52,22 @@ class HuggingFaceBpe:
         self.spellings: dict[int, str] = {i: s for s, i in ids.items() if s not in left and i not in fallback}
         self._space = self._file.space
         self._characters = Characters(fallback, self.spellings, lambda character: self.spelled(character.encode()))
-        self._kinds = self._word = None
+        self._kinds = self._cut = None
         if not self._file.byte_level:
             pieces = [self._as_piece(spelling) for spelling in self.spellings.values()]
-            self._kinds, self._word = PieceKinds(pieces), finest_words(pieces)
-            if self._word is None:
-                raise AddingError(f"{self._file.name}: its tokens reach across all words: where is text to be cut?")
+            try:
+                self._kinds, self._cut = PieceKinds(pieces), WordCut(pieces)
+            except ValueError as error:
+                raise AddingError(f"{self._file.name} has no words that BPE could go on in: {error}") from None
 
     def words(self, data: bytes) -> Counter[str]:
         """As of `BpeFormat`."""
-        if self._word is None:
+        if self._cut is None:
             return Counter(self._read.words(data))
         found: Counter[str] = Counter()
         for stretch in self._read.words(data):
             text = stretch if self._space is None else stretch.replace(self._space, " ")
-            found.update(self._word.findall(text))
+            found.update(self._cut.words(text))
         return found if self._space is None else _renamed(found, self._space)
 
     def segment(self, word: str) -> list[int]:
@@ -97,7 +98,7 @@ class HuggingFaceBpe:
         model, spelled = content["model"], dict(self.spellings)
         out = {spelled[i] for i in pruned}
         model["vocab"] = {spelling: i for spelling, i in model["vocab"].items() if spelling not in out}
-        merges = [merge for merge in model.get("merges") or [] if "".join(_pair(merge)) not in out]
+        merges: list[Any] = [merge for merge in model.get("merges") or [] if "".join(_pair(merge)) not in out]
         lists = not merges or isinstance(merges[0], list) or any(" " in token.spelling for token in tokens)
         if lists:
             merges = [list(_pair(merge)) for merge in merges]

@@ -11,7 +11,7 @@ from lexitok.text.adding.hugging_face import Reading, rewritten, with_ids_of_add
 from lexitok.text.adding.sentencepiece import of_proto, without_prefix
 from lexitok.text.hugging_face_tokenizer import HuggingFaceTokenizer
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
-from lexitok.text.token_bytes import SPACE
+from lexitok.text.token_bytes import SPACE, from_byte_token
 from lexitok.text.tokenizer_json import added_token
 from lexitok.text.vocabulary import Tokenizer
 
@@ -24,6 +24,7 @@ def with_pieces(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
 
     The score of a piece is a hair above the sum of those of its parts, so it stands wherever they would; and not below
     the lowest score that there is, which sets that of unknown characters: texts without new pieces are cut as before.
+    A character that is spelled in bytes counts as the lowest does.
 
     Args:
       tokenizer: of the model Unigram; it is left as it is.
@@ -38,13 +39,13 @@ def with_pieces(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
     proto = _protobuf.ModelProto.FromString(tokenizer.to_bytes())
     library, types = without_prefix(proto), proto.SentencePiece
     lowest = min(piece.score for piece in proto.pieces if piece.type == types.NORMAL)
+    scores = [lowest if piece.type == types.BYTE else piece.score for piece in proto.pieces]
     for token in tokens:
-        spelled = token.replace(" ", SPACE)
         ids = library.encode(token)
-        if "".join(library.id_to_piece(i) for i in ids) != spelled:
-            raise AddingError(f"the parts of {token!r} are not its own text: it has characters that are no pieces")
-        score = max(sum(proto.pieces[i].score for i in ids) + _MARGIN, lowest)
-        proto.pieces.add(piece=spelled, score=score, type=types.NORMAL)
+        if tokenizer.vocabulary.decode(ids) != token.encode():
+            raise AddingError(f"{token!r} has characters that are unknown, or are not written as they are")
+        score = max(sum(scores[i] for i in ids) + _MARGIN, lowest)
+        proto.pieces.add(piece=token.replace(" ", SPACE), score=score, type=types.NORMAL)
     return of_proto(proto)
 
 
@@ -53,6 +54,7 @@ def _in_json(tokenizer: HuggingFaceTokenizer, tokens: Sequence[str]) -> HuggingF
     content = json.loads(tokenizer.tokenizer_json)
     pieces = _with_added(content)
     lowest = min(score for _, score in pieces)
+    of_bytes = {i for i, (piece, _) in enumerate(pieces) if from_byte_token(piece) is not None}
     for token in tokens:
         words = list(reading.words(token.encode()))
         if len(words) != 1:
@@ -60,7 +62,7 @@ def _in_json(tokenizer: HuggingFaceTokenizer, tokens: Sequence[str]) -> HuggingF
         parts = reading.library.model.tokenize(words[0])
         if any(part.id == file.model.get("unk_id") for part in parts):
             raise AddingError(f"{file.name}: {token!r} has characters that are unknown")
-        score = max(sum(pieces[part.id][1] for part in parts) + _MARGIN, lowest)
+        score = max(sum(lowest if part.id in of_bytes else pieces[part.id][1] for part in parts) + _MARGIN, lowest)
         pieces.append([words[0], score])
     return rewritten(tokenizer, content)
 

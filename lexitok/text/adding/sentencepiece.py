@@ -13,7 +13,7 @@ from lexitok.text.adding.bpe import AnyPair
 from lexitok.text.adding.continued import NewToken
 from lexitok.text.adding.formats import AddingError, Characters
 from lexitok.text.adding.piece_kinds import PieceKinds
-from lexitok.text.piece_words import finest_words
+from lexitok.text.piece_words import WordCut
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.token_bytes import SPACE, from_byte_token, from_sentencepiece
 
@@ -41,10 +41,10 @@ class SentencePieceBpe:
         self.rules = AnyPair({piece: i for i, piece in self.spellings.items()}, ranks)
         self._others = {piece for _, piece, _, of in pieces if of != types.NORMAL}
         texts = [*self.spellings.values(), *(piece for _, piece, _, of in pieces if of == types.USER_DEFINED)]
-        self._kinds, word = PieceKinds(texts), finest_words(texts)
-        if word is None:
-            raise AddingError("the pieces of the SentencePiece model reach across all words: where is text to be cut?")
-        self._word = word
+        try:
+            self._kinds, self._cut = PieceKinds(self.spellings.values()), WordCut(texts)
+        except ValueError as error:
+            raise AddingError(f"the SentencePiece model has no words that BPE could go on in: {error}") from None
         byte_of = {i: (from_byte_token(piece) or b"")[0] for i, piece, _, of in pieces if of == types.BYTE}
         self._characters = Characters(byte_of, self.spellings, str)
         self._library = without_prefix(self._proto)
@@ -53,7 +53,7 @@ class SentencePieceBpe:
         """As of `BpeFormat`."""
         found: Counter[str] = Counter()
         for text in _AROUND.split(data.decode("utf-8", "surrogateescape")):
-            found.update(self._word.findall(text))
+            found.update(self._cut.words(text))
         return Counter({word.replace(" ", SPACE): count for word, count in found.items()})
 
     def segment(self, word: str) -> list[int]:
