@@ -48,6 +48,7 @@ VARIANTS = {
         "lexinvariant,subword,gpu1",
     ),
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
+    "small_base": ("seed0",),
     "family": ("hat_v2,english", "subword,khmer"),
 }
 ALL = [(name, variant) for name, variants in VARIANTS.items() for variant in variants]

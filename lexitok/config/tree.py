@@ -25,7 +25,7 @@ def default_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     c = ConfigDict()
-    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
+    # `stdlib`, `digits`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
     c.source = "stdlib"
     c.train_split = "train"
     c.validation_split = "validation"

@@ -9,11 +9,11 @@ from typing import Any, SupportsIndex, cast
 import grain
 import tensorflow_datasets as tfds
 
-from lexitok.data import stdlib
+from lexitok.data import digits, stdlib
 from lexitok.data.prepare import Recipe, prepared
 from lexitok.data.readers import READERS, SPLITS, RawDocument, Reader, SourceError, fixed_part, matching_files
 
-KINDS = ("stdlib", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
+KINDS = ("stdlib", "digits", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
 _WEIGHT = re.compile(r"\s*([0-9.]+(?:e-?[0-9]+)?)\s*\*\s*(?=[a-z])")
 _STORED_FIELD = "text"  # of what `prepare` writes
 
@@ -121,8 +121,8 @@ def _open(name: str, split: str, cache: str | os.PathLike, field: str) -> Source
     kind, _, argument = name.partition(":")
     if kind == "tfds" and argument:
         return _source(name, split, _tfds_builder(name, argument), field)
-    if name == "stdlib":
-        return _source(name, split, prepared(_stdlib_recipe(), cache), _STORED_FIELD)
+    if name in _EMBEDDED:
+        return _source(name, split, prepared(_EMBEDDED[name](), cache), _STORED_FIELD)
     if kind in READERS and argument:
         return _source(name, split, prepared(_files_recipe(name, kind, argument, field), cache), _STORED_FIELD)
     raise SourceError(f"unknown source {name!r}; there are {', '.join(KINDS)}, joined by ' + ', weighted by '0.5*'")
@@ -163,6 +163,19 @@ def _stdlib_recipe() -> Recipe:
         state=[stdlib.revision(), state],
         read={"": stdlib.read_stdlib},
     )
+
+
+def _digits_recipe() -> Recipe:
+    return Recipe(
+        name="digits",
+        description="Numbers that are copied and added.",
+        license=digits.LICENSE,
+        state=[digits.VERSION, digits.DOCUMENTS, digits.LINES],
+        read={"": digits.read_digits},
+    )
+
+
+_EMBEDDED = {"stdlib": _stdlib_recipe, "digits": _digits_recipe}  # sources without files
 
 
 def _files_recipe(name: str, kind: str, pattern: str, field: str) -> Recipe:
