@@ -1,9 +1,10 @@
 """A run's model under a new tokenizer, as a new run that everything here opens."""
 
+import dataclasses
 import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.errors import TransferError
-from lexitok.transfer.methods import make_method
+from lexitok.transfer.methods import Method, make_method
 from lexitok.transfer.model import Transferred, transfer
 from lexitok.transfer.provenance import Provenance
 
@@ -72,33 +73,95 @@ def transfer_run(
     """
     workdir, path = Path(workdir), Path(tokenizer)
     check_free(workdir)
+    opened = open_subword(run, step)
+    source, target = opened.tokenizer, rounded(load_tokenizer(path), multiple)
+    ids = special_ids(source.vocabulary, target.vocabulary, specials or {})
+    entering, leaving = methods_of(method_in, method_out, vectors, target)
+    done = transfer(opened.model, source, target, method_in=entering, method_out=leaving, specials=ids, seed=seed)
+    text = summary(source, target, done)
+    write_transferred(workdir, opened, target, done, text, files_of=path if path.is_dir() else None)
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class SubwordRun:
+    """A run of a subword model, opened.
+
+    Attributes:
+      path: its directory.
+      config: its settings.
+      model: of the checkpoint.
+      tokenizer: that the model was trained with.
+    """
+
+    path: Path
+    config: ConfigDict
+    model: Any
+    tokenizer: Tokenizer
+
+
+def open_subword(run: str | Path, step: int | None = None) -> SubwordRun:
+    """Opens a run.
+
+    Raises:
+      TransferError: it is of no subword model.
+      RunError, CheckpointError: there is no such run or checkpoint.
+    """
     config = read_config(Path(run))
     if config.text.kind != "subword":
         raise TransferError(f"{run} is a run of kind '{config.text.kind}': only subword models have a tokenizer")
     model, encoder = load_model(run, step)
-    source: Any = encoder
-    target = rounded(load_tokenizer(path), multiple)
-    ids = special_ids(source.tokenizer.vocabulary, target.vocabulary, specials or {})
-    vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
-    method = make_method(method_in, vectors_VxA=vectors_in)
-    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
-    how = {"method_in": method, "method_out": leaving, "specials": ids, "seed": seed}
-    done = transfer(model, source.tokenizer, target, **how)
-    text = _report(source.tokenizer, target, done)
-    record = RunRecord(
-        _config(config, target), target.to_bytes(), {"jax": jax.__version__, "transferred from": str(run)}
-    )
+    return SubwordRun(Path(run), config, model, encoder.tokenizer)  # type: ignore[attr-defined]
 
-    def finish(folder: Path) -> None:
+
+def methods_of(
+    method_in: str, method_out: str | None, vectors: str | Path | None, target: Tokenizer
+) -> tuple[Method, Method | None]:
+    """The methods by which symbols enter and leave, of what is written; all as of `transfer_run`."""
+    vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
+    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
+    return make_method(method_in, vectors_VxA=vectors_in), leaving
+
+
+def write_transferred(
+    workdir: Path,
+    opened: SubwordRun,
+    target: Tokenizer,
+    done: Transferred,
+    text: str,
+    *,
+    files_of: Path | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Writes a transferred model as a run, all or nothing: it is read back, and writes some tokens, before it counts.
+
+    Args:
+      workdir: of the new run.
+      opened: the run that it comes from.
+      target: the new tokenizer.
+      done: the model, and where its rows come from.
+      text: the report.
+      files_of: a directory whose tokenizer files are kept with the run.
+      finish: writes more into the directory, before it gets its name.
+
+    Raises:
+      HubError: there is something at `workdir`.
+      TransferError: what was written is not what was to be.
+    """
+    check_free(workdir)
+    versions = {"jax": jax.__version__, "transferred from": str(opened.path)}
+    record = RunRecord(_config(opened.config, target), target.to_bytes(), versions)
+
+    def fill(folder: Path) -> None:
         for side, file in PROVENANCE.items():
             made = getattr(done.tables, side)
             if made is not None:
-                made.provenance.write(folder / file, source.tokenizer.vocabulary, target.vocabulary)
+                made.provenance.write(folder / file, opened.tokenizer.vocabulary, target.vocabulary)
         write_whole(folder / REPORT, text)
+        finish(folder)
         _check_written(folder, done.model, target)
 
-    write_run(workdir, record, done.model, files_of=path if path.is_dir() else None, finish=finish)
-    return text
+    write_run(workdir, record, done.model, files_of=files_of, finish=fill)
 
 
 def vectors_of(run: str | Path, target: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +241,8 @@ def _config(config: ConfigDict, target: Tokenizer) -> ConfigDict:
     return config.lock()
 
 
-def _report(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+def summary(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+    """What was done to the tables, and the audit, as text."""
     lines = [f"{source.vocabulary.size:,} ids before, {target.vocabulary.size:,} now.", ""]
     for name, side in (("Symbols enter", done.tables.entering), ("Symbols leave", done.tables.leaving)):
         if side is not None:
