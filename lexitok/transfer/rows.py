@@ -51,6 +51,7 @@ def init_embeddings(
     method_in: Method,
     method_out: Method | None = None,
     specials: Mapping[int, int] | None = None,
+    found: Match | None = None,
     seed: int = 0,
 ) -> NewTables:
     """The rows that a new tokenizer's ids begin with.
@@ -67,6 +68,7 @@ def init_embeddings(
       rows_out: that by which they leave; None where it is the same (a tied model).
       method_in, method_out: for each of them; `method_out` None: that of `method_in`.
       specials: as of `lexitok.text.matching.match`.
+      found: what of the target's ids the source has, where it is known from elsewhere; None: what `match` finds.
       seed: of what methods draw at random.
 
     Raises:
@@ -75,7 +77,7 @@ def init_embeddings(
     """
     if rows_out is None and method_out is not None:
         raise TransferError("the model is tied, symbols leave by the table that they enter by: it takes no method_out")
-    found = match(source.vocabulary, target.vocabulary, specials)
+    found = match(source.vocabulary, target.vocabulary, specials) if found is None else found
     _check_rows(rows_in, source, "in")
     problem = Problem(source, target, found, rows_in, seed)
     entering = _new_rows(problem, method_in)

@@ -1,8 +1,10 @@
 """A run's model under a new tokenizer, as a new run that everything here opens."""
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -18,8 +20,8 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.errors import TransferError
-from lexitok.transfer.materials import Materials
-from lexitok.transfer.methods import make_method, takes
+from lexitok.transfer.materials import Given, Materials
+from lexitok.transfer.methods import Method, make_method, takes
 from lexitok.transfer.model import Transferred, transfer
 from lexitok.transfer.provenance import FILES, Provenance
 from lexitok.transfer.read_back import check_written
@@ -70,41 +72,106 @@ def transfer_run(
     """
     workdir, path = Path(workdir), Path(tokenizer)
     check_free(workdir)
+    opened = open_subword(run, step)
+    source, files = opened.tokenizer, opened.path / TOKENIZER
+    chat = choose_chat(template, files, path, source.vocabulary, load_tokenizer(path))
+    target = rounded(chat.target, multiple)
+    ids = special_ids(source.vocabulary, target.vocabulary, specials or {})
+    entering, leaving = methods_of(method_in, method_out, materials.given(source, target), opened.model)
+    done = transfer(opened.model, source, target, method_in=entering, method_out=leaving, specials=ids, seed=seed)
+    text = f"{_chats_by(chat)}\n\n{summary(source, target, done)}"
+
+    def finish(folder: Path) -> None:
+        if template == SOURCE and (generation := generation_config(files, done.tables.match, target.vocabulary)):
+            (folder / TOKENIZER).mkdir(exist_ok=True)
+            write_whole(folder / TOKENIZER / "generation_config.json", generation)
+
+    kept = path if path.is_dir() and not chat.added else None
+    write_transferred(workdir, opened, target, done, chat, text, files_of=kept, finish=finish)
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class SubwordRun:
+    """A run of a subword model, opened.
+
+    Attributes:
+      path: its directory.
+      config: its settings.
+      model: of the checkpoint.
+      tokenizer: that the model was trained with.
+    """
+
+    path: Path
+    config: ConfigDict
+    model: Any
+    tokenizer: Tokenizer
+
+
+def open_subword(run: str | Path, step: int | None = None) -> SubwordRun:
+    """Opens a run.
+
+    Raises:
+      TransferError: it is of no subword model.
+      RunError, CheckpointError: there is no such run or checkpoint.
+    """
     config = read_config(Path(run))
     if config.text.kind != "subword":
         raise TransferError(f"{run} is a run of kind '{config.text.kind}': only subword models have a tokenizer")
     model, encoder = load_model(run, step)
-    source: Tokenizer = encoder.tokenizer  # type: ignore[attr-defined]
-    files = Path(run) / TOKENIZER
-    chat = choose_chat(template, files, path, source.vocabulary, load_tokenizer(path))
-    target = rounded(chat.target, multiple)
-    ids = special_ids(source.vocabulary, target.vocabulary, specials or {})
-    given = materials.given(source, target)
-    method = make_method(method_in, **given(takes(method_in), "in"))
-    leaving = None if method_out is None else make_method(method_out, **given(takes(method_out), "out"))
-    if leaving is None and getattr(getattr(model, "interface", None), "head", None) is not None:
-        leaving = make_method(method_in, **given(takes(method_in), "out"))  # a run has two tables of vectors
-    how = {"method_in": method, "method_out": leaving, "specials": ids, "seed": seed}
-    done = transfer(model, source, target, **how)
-    text = _report(source, target, done, chat)
-    record = RunRecord(
-        _config(config, target), target.to_bytes(), {"jax": jax.__version__, "transferred from": str(run)}
-    )
+    return SubwordRun(Path(run), config, model, encoder.tokenizer)  # type: ignore[attr-defined]
 
-    def finish(folder: Path) -> None:
+
+def methods_of(method_in: str, method_out: str | None, given: Given, model: Any) -> tuple[Method, Method | None]:
+    """The methods by which symbols enter and leave, of what is written; all as of `transfer_run`."""
+    entering = make_method(method_in, **given(takes(method_in), "in"))
+    untied = getattr(getattr(model, "interface", None), "head", None) is not None
+    said = method_out or (method_in if untied else None)  # what compares has other vectors for another table
+    return entering, None if said is None else make_method(said, **given(takes(said), "out"))
+
+
+def write_transferred(
+    workdir: Path,
+    opened: SubwordRun,
+    target: Tokenizer,
+    done: Transferred,
+    chat: Chat,
+    text: str,
+    *,
+    files_of: Path | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Writes a transferred model as a run, all or nothing: it is read back, and writes some tokens, before it counts.
+
+    Args:
+      workdir: of the new run.
+      opened: the run that it comes from.
+      target: the new tokenizer.
+      done: the model, and where its rows come from.
+      chat: what it chats by.
+      text: the report.
+      files_of: a directory whose tokenizer files are kept with the run.
+      finish: writes more into the directory, before it gets its name.
+
+    Raises:
+      HubError: there is something at `workdir`.
+      TransferError: what was written is not what was to be.
+    """
+    check_free(workdir)
+    versions = {"jax": jax.__version__, "transferred from": str(opened.path)}
+    record = RunRecord(_config(opened.config, target), target.to_bytes(), versions)
+
+    def fill(folder: Path) -> None:
         for side, file in FILES.items():
             made = getattr(done.tables, side)
             if made is not None:
-                made.provenance.write(folder / file, source.vocabulary, target.vocabulary)
+                made.provenance.write(folder / file, opened.tokenizer.vocabulary, target.vocabulary)
         write_whole(folder / REPORT, text)
+        finish(folder)
         write_template(folder / TOKENIZER, chat.template)
-        if template == SOURCE and (generation := generation_config(files, done.tables.match, target.vocabulary)):
-            (folder / TOKENIZER).mkdir(exist_ok=True)
-            write_whole(folder / TOKENIZER / "generation_config.json", generation)
-        check_written(folder, folder / TOKENIZER, done.model, source, target, chat, done.tables)
+        check_written(folder, folder / TOKENIZER, done.model, opened.tokenizer, target, chat, done.tables)
 
-    write_run(workdir, record, done.model, files_of=path if path.is_dir() and not chat.added else None, finish=finish)
-    return text
+    write_run(workdir, record, done.model, files_of=files_of, finish=fill)
 
 
 def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:
@@ -163,8 +230,9 @@ def _config(config: ConfigDict, target: Tokenizer) -> ConfigDict:
     return config.lock()
 
 
-def _report(source: Tokenizer, target: Tokenizer, done: Transferred, chat: Chat) -> str:
-    lines = [f"{source.vocabulary.size:,} ids before, {target.vocabulary.size:,} now.", "", _chats_by(chat), ""]
+def summary(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+    """What was done to the tables, and the audit, as text."""
+    lines = [f"{source.vocabulary.size:,} ids before, {target.vocabulary.size:,} now.", ""]
     for name, side in (("Symbols enter", done.tables.entering), ("Symbols leave", done.tables.leaving)):
         if side is not None:
             lines += [f"{name} by {_counts(side.provenance)}.", ""]
