@@ -25,7 +25,7 @@ def default_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     c = ConfigDict()
-    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
+    # `stdlib`, `digits`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
     c.source = "stdlib"
     c.train_split = "train"
     c.validation_split = "validation"
@@ -36,6 +36,26 @@ def _data() -> ConfigDict:
     c.units = 256  # W, units of a row
     c.packing_bins = 64  # rows that are filled at once; more: fuller rows, more memory
     c.workers = 0  # processes that prepare batches; 0: a thread of this one
+    # `own`: batches are under the tokenizer of `text`; `drawn`: each under one that is drawn for it from the text, in
+    # tokens of a source, for interfaces that make vectors of these (evaluation is under that of `text`)
+    c.tokenizers = "own"
+    c.drawn = _drawn()
+    return c
+
+
+def _drawn() -> ConfigDict:
+    c = ConfigDict()
+    c.source = ""  # file of the tokenizer whose tokens spell those of the drawn ones
+    c.parts = 8  # P, of a token at most
+    # `mixed`: sources are one text; `apart`: a batch and its tokenizer are of one source, which is the batch's language
+    c.languages = "mixed"
+    c.size = 32_768  # V, ids of each, with three specials and the 256 bytes
+    c.window_bytes = 1_000_000  # of text that a tokenizer is drawn from
+    c.longest = 15  # bytes of the longest token
+    c.stride = 1  # substrings start at every so-manieth character of a word; 4 in the published sampler
+    c.noise = 1e-5  # standard deviation of what is added to probabilities: the median over tokenizers; 0: none
+    c.noise_spread = 4.0  # standard deviation over tokenizers of that number's natural logarithm
+    c.whitespace = 8  # runs of a space, line break or tab up to so many bytes are tokens in any case
     return c
 
 
@@ -343,6 +363,9 @@ def _optimizer() -> ConfigDict:
     c.clip = 1.0  # global norm of the gradient; 0: none
     c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
     c.frozen_dtype = "float32"  # of the matrices and tables in them: `float32`, `bfloat16`
+    # Symbols whose rows of the interface's tables are trained while the others stay as they are: ids and ranges, as
+    # `7,100:164`, and kinds of rows of the run in `train.start`, if a transfer wrote it, as `made`; empty: all.
+    c.rows = ""
     c.accumulate = 1  # micro-batches a step; they divide data.rows
     c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
     c.warmup = 100  # steps

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -27,6 +27,15 @@ class Bound(Protocol):
     def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
         """What is asked of the logits, without holding all of them."""
         ...
+
+
+def refuse_vocabulary(vocabulary: Any, interface: object) -> None:
+    """Raises a ValueError if a batch has a vocabulary of its own, which the interface's vectors are not made from."""
+    if vocabulary is not None:
+        raise ValueError(
+            f"the batch has a vocabulary of its own, and the interface {type(interface).__name__} has vectors for the "
+            "symbols of the model's: data.tokenizers 'drawn' needs one that makes them from what the batch says"
+        )
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.interfaces.bound import Bound
+from lexitok.interfaces.bound import Bound, refuse_vocabulary
 from lexitok.nn.parameters import normal
 from lexitok.ops.read_out import Query, Reductions
 from lexitok.ops.read_out.blocked import block_size, logits_in_blocks, read_out
@@ -99,7 +99,7 @@ class _Tied(nnx.Module):
 
     def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
         """The interface for the rows of a batch, with these seeds."""
-        del vocabulary
+        refuse_vocabulary(vocabulary, self)
         vectors = functools.partial(self._vectors, self._learned(), seeds_B)
         return RowsBound(vectors, self.D, self.vocabulary_size, self.softcap)
 

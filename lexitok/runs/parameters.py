@@ -1,7 +1,8 @@
 """The parameters of a run's model, as they are evaluated: out of its checkpoint, and out of the runs that it reads.
 
 A checkpoint holds what the run trained, and what was fixed in it and comes from nowhere else. What was fixed and comes
-from another run (BLT's entropy model, a frozen backbone) is kept by its origin, and read there.
+from another run (BLT's entropy model, a frozen backbone) is kept by its origin, and read there. So is a table of which
+only some rows were trained: the checkpoint holds these, and here is the whole again.
 """
 
 import dataclasses
@@ -35,11 +36,14 @@ def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Chec
     """
     checkpoint = read_checkpoint(workdir, step, part="")
     state = checkpoint.parameters
-    trained = names(state["model"])
-    average = names(state.get("ema") or {})
-    found = trained | average | names(state.get("fixed", {}).get("model", {}))
+    trained = names(state["model"]) | names(state.get("ema") or {})
+    fixed = names(state.get("fixed", {}).get("model", {}))
     for origin in checkpoint.record.fixed or ():
-        found |= from_origin(origin, workdir)
+        fixed |= from_origin(origin, workdir)
+    found = fixed | trained
+    for name in fixed.keys() & trained.keys():  # of a table, only some rows were trained
+        found[name] = np.array(fixed[name], trained[name].dtype)
+        found[name][state["fixed"]["rows"]] = trained[name]
     _check_finite(found, f"step {checkpoint.step} of {workdir}")
     return dataclasses.replace(checkpoint, parameters=found)
 

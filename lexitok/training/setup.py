@@ -11,7 +11,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
+from lexitok.data.drawn import make_drawing
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
+from lexitok.data.pipeline import TOKENIZERS
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.made import with_made
@@ -27,6 +29,7 @@ from lexitok.training.processes import check_same, from_first
 from lexitok.training.schedules import make_schedule
 from lexitok.training.state import SetupError, StateMaker, TrainState
 from lexitok.training.step import make_step
+from lexitok.training.trained_rows import trained_rows
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +128,12 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             f"data x fsdp = {ways} devices"
         )
     encoder, vocabulary = _make_encoder(config, workdir)
+    objective = make_objective(config.objective, encoder)
+    _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
+    rows = trained_rows(config.optimizer.rows, config.train.start.run, encoder.vocabulary.size)
+    if rows is not None:
+        check_same("optimizer.rows", rows.tobytes().hex())
     return Setup(
         config=config,
         encoder=encoder,
@@ -135,12 +143,32 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             tuple(config.optimizer.frozen),
             config.optimizer.frozen_dtype,
             config.train.ema,
+            rows,
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
-        objective=make_objective(config.objective, encoder),
+        objective=objective,
         mesh=mesh,
         vocabulary=vocabulary,
     )
+
+
+def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
+    """Raises a ValueError unless batches can be under the tokenizers that are asked for.
+
+    Whether the model's interface makes vectors of their tokens shows when a batch is bound to it.
+    """
+    if config.data.tokenizers not in TOKENIZERS:
+        raise SetupError(f"data.tokenizers is '{config.data.tokenizers}'; there are {', '.join(TOKENIZERS)}")
+    if config.data.tokenizers == "own":
+        return
+    if config.text.kind != "subword":
+        raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
+    if objective.second is not None:
+        raise SetupError(
+            f"objective.kind '{config.objective.kind}' asks for a second tokenisation of the text, and with "
+            "data.tokenizers 'drawn' there is only the drawn one"
+        )
+    make_drawing(config.data.drawn)
 
 
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:

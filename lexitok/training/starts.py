@@ -75,6 +75,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
       CheckpointError: a run has no checkpoint that can be read.
     """
     here = without_made(names(jax.eval_shape(lambda: to_dicts(state.model))))
+    fixed = names(to_dicts(state.fixed["model"]))
     origins: dict[str, Origin] = {}  # of each part, where it was last taken from
     all_taken: set[str] = set()
     for start in starts_of(config):
@@ -86,7 +87,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
         all_taken |= taken.keys()
-        found = _origins(taken, here, start, checkpoint.step, config.optimizer.frozen)
+        found = _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
         origins |= {origin.at: origin for origin in found}
     if (asking := asking_router(config)) is not None:
         state = entropy.calibrated(state, *asking, config, encoder)
@@ -148,12 +149,12 @@ def _check_parameters(taken: Mapping[str, Any], here: Mapping[str, Any], start: 
 
 
 def _origins(
-    taken: Mapping[str, Any], here: Mapping[str, Any], start: Start, step: int, frozen: Sequence[str]
+    taken: Mapping[str, Any], fixed: Mapping[str, Any], start: Start, step: int, frozen: Sequence[str]
 ) -> list[Origin]:
     """Of the fixed parts among what was taken; single numbers are kept as they are."""
     groups: dict[str, dict[str, Any]] = {}
     for name, values in taken.items():
-        if is_fixed(name, frozen) and len(here[name].shape):
+        if name in fixed and len(fixed[name].shape):
             groups.setdefault(_fixed_part(name, frozen), {})[name] = values
     return [
         Origin(at, start.run, _there(at, start), step, fingerprint(parameters)) for at, parameters in groups.items()
@@ -165,6 +166,8 @@ def _fixed_part(name: str, frozen: Sequence[str]) -> str:
     named = [part for part in frozen if is_in(part, name)]
     if named:
         return min(named, key=len)
+    if not is_fixed(name):
+        return name  # a table of which only some rows are trained
     parts = name.split(".")
     first = next(i for i, part in enumerate(parts) if part.startswith("frozen_"))
     return ".".join(parts[: first + 1])

@@ -62,7 +62,7 @@ class Predictions:
         if self.predicted.source != problem.source.vocabulary.fingerprint or side.base_UxD.shape != given.shape:
             raise TransferError(
                 f"hypernetwork: it was trained for a model with a table of {_shape(side.base_UxD)}, and this has one "
-                f"of {_shape(given)}, or other tokens: it makes rows for that and what is fine-tuned of it"
+                f"of {_shape(given)}, or other tokens: it serves its base model and what was fine-tuned from it"
             )
         if len(side.rows_VxD) != problem.target.vocabulary.size:
             V = problem.target.vocabulary.size

@@ -83,6 +83,14 @@ def from_triples(problem: Problem, token: np.ndarray, source: np.ndarray, weight
     return scipy.sparse.coo_array((np.asarray(weight, np.float32), (token, source)), shape=shape).tocsr()
 
 
+def scaled(weights_nxU: scipy.sparse.csr_array, by_n: Float[np.ndarray, "n"]) -> scipy.sparse.csr_array:
+    """The weights, each token's times a number; those that become 0 are taken out."""
+    data = weights_nxU.data * np.repeat(by_n, np.diff(weights_nxU.indptr)).astype(weights_nxU.dtype)
+    out = scipy.sparse.csr_array((data, weights_nxU.indices, weights_nxU.indptr), shape=weights_nxU.shape, copy=True)
+    out.eliminate_zeros()
+    return out
+
+
 def shared_tokens(problem: Problem, vectors_VxA: Float[np.ndarray, "V A"], method: str) -> Int[np.ndarray, "s"]:
     """The target's tokens of text that the source has too, for a method that compares vectors of the target's tokens.
 
