@@ -49,7 +49,7 @@ class DynamicEvaluation:
     @property
     def bpb_with_merges(self) -> float:
         """Bits per byte to one who has to be told the merges that were found in what is scored."""
-        total = sum(score.nbytes for score in self.evaluation.documents)
+        total = float(sum(score.nbytes for score in self.evaluation.documents))
         return bits_per_byte(self.merge_bits * math.log(2), total) + self.bpb
 
     @property
