@@ -73,6 +73,7 @@ def _text() -> ConfigDict:
     # (Bolmo); see lexitok/text/boundaries
     c.boundary = "lagged"
     c.slots = 1  # positions that open a unit, for boundary `end_symbol`
+    # kind: `bpe`, `unigram`, or these with tokens that span words: `supertoken_bpe`, `supertoken_unigram`
     c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})
     return c
 

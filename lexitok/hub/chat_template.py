@@ -82,7 +82,8 @@ def render(template: str, vocabulary: Vocabulary, messages: Sequence[Mapping[str
     ids = {"bos": vocabulary.bos, "eos": vocabulary.eot, "pad": vocabulary.pad, **vocabulary.roles}
     named = {variable: vocabulary.names.get(ids.get(role, -1), "") for role, variable in VARIABLES.items()}
     try:
-        return _environment().from_string(template).render(messages=messages, add_generation_prompt=True, **named)
+        found = _environment().from_string(template)
+        return found.render(messages=[dict(message) for message in messages], add_generation_prompt=True, **named)
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         raise HubError(f"the chat template cannot be rendered: {error}") from error
 
@@ -136,7 +137,7 @@ def _environment() -> jinja2.Environment:
     made = jinja2.sandbox.ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols]
     )
-    made.filters["tojson"] = lambda value, indent=None: json.dumps(value, ensure_ascii=False, indent=indent)
+    made.filters["tojson"] = _to_json
     made.globals["raise_exception"] = _refuse
     made.globals["strftime_now"] = lambda how: datetime.datetime(2026, 1, 1).strftime(how)  # the same each time
     return made
@@ -151,6 +152,10 @@ class _Generation(jinja2.ext.Extension):
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return jinja2.nodes.Scope(body, lineno=line)
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, **how: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, **how)
 
 
 def _refuse(message: str) -> NoReturn:

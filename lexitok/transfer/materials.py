@@ -166,8 +166,6 @@ class Given:
 
     def _documents(self, text: str | None) -> Iterator[bytes]:
         if text is None:
-            raise TransferError(
-                "vectors are to be trained, and there is no text for it (text=, and source_text= for words)"
-            )
+            raise TransferError("vectors are to be trained, and no text is named: text, and source_text for words")
         corpus = open_source(text, "train", cache=self._of.cache)
         return (document.data for document in corpus.documents(self._of.most_bytes))

@@ -139,6 +139,7 @@ def test_the_audit_counts_every_token_once(run):
         ("white space", b"\n  "),
         ("code", b" +="),
         ("English letters", b" cat"),
+        ("several words", b"s of the"),
     ):
         assert next(name for name, p in CLASSES.items() if p.fullmatch(token)) == pattern
     assert rounded(target, 2).vocabulary.size == 360 and rounded(target, 100).vocabulary.size == 400
