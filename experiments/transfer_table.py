@@ -34,14 +34,14 @@ QUESTIONS = flags.DEFINE_integer("questions", 100, "On digits, of each task.")
 def main() -> None:
     pairs = [method.partition("/") for method in METHOD.value]
     tokenizers, vectors = named_values("tokenizer", TOKENIZER.value), named_values("vectors", VECTORS.value)
-    common = {"text": TEXT.value, "hypernetwork": HYPERNETWORK.value}
+    text, net = TEXT.value, HYPERNETWORK.value
     comparison = Comparison(
         run=Path(RUN.value),
         tokenizers={name: Path(path) for name, path in tokenizers.items()},
         methods=[(entering.strip(), leaving.strip()) for entering, _, leaving in pairs],
         sources=named_values("source", SOURCE.value),
         max_bytes=BYTES.value,
-        materials={name: Materials(vectors=vectors.get(name), **common) for name in tokenizers},
+        materials={name: Materials(vectors=vectors.get(name), text=text, hypernetwork=net) for name in tokenizers},
         seeds=SEEDS.value,
         steps=STEPS.value,
         questions=QUESTIONS.value,

@@ -393,6 +393,28 @@ def imitation(**changes) -> ConfigDict:
     return _with(c, changes)
 
 
+@section("token_distillation")
+def token_distillation(**changes) -> ConfigDict:
+    """Objective: the hidden states of a teacher that reads the same bytes in other tokens (arXiv 2505.20133)."""
+    c = ConfigDict()
+    c.kind = "token_distillation"
+    c.teacher = teacher()
+    c.layer = -1  # whose states are compared: -1, the last, after the final norm; or blocks that were gone through
+    c.next_token_weight = 0.0  # of the nats of the next symbol, which are added
+    c.chunk = 512
+    return _with(c, changes)
+
+
+def teacher(**changes) -> ConfigDict:
+    """A model of another run that an objective reads."""
+    c = ConfigDict()
+    c.run = ""  # its directory
+    c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
+    c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
+    c.symbols = 1024  # of a row, in its tokens
+    return _with(c, changes)
+
+
 def _train() -> ConfigDict:
     c = ConfigDict()
     c.steps = 1000

@@ -168,7 +168,7 @@ class TiktokenTokenizer:
     def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """See `lexitok.text.vocabulary.BatchTokenizer`."""
         found = self._library.encode_ordinary_batch(list(texts))
-        return [[rank + self._offset for rank in ranks] for ranks in found]
+        return [[rank + self.offset for rank in ranks] for ranks in found]
 
     def _text(self, text: str) -> np.ndarray:
         try:

@@ -20,6 +20,7 @@ from lexitok.made import with_made
 from lexitok.models.build import model_for
 from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
+from lexitok.runs.parameters import located
 from lexitok.sharding import check_rows, make_mesh
 from lexitok.text.tokenizer_files import tokenizer_from_bytes
 from lexitok.training import starts
@@ -78,13 +79,15 @@ class Setup:
 
     def init_state_and_origins(self) -> tuple[TrainState, tuple[Origin, ...]]:
         """As `init_state`; and where the fixed parts of the state are from."""
-        return starts.install(self.states.init(self.abstract_state, self.config.seed), self.config, self.encoder)
+        fresh = self.states.init(self.abstract_state, self.config.seed)
+        return starts.install(fresh, self.config, self.encoder, self.objective.teachers)
 
     def with_made(self, state: TrainState) -> TrainState:
-        """A state out of a checkpoint, with what its model has that is made and that no checkpoint holds."""
+        """A state out of a checkpoint, with what its models have that is made and that no checkpoint holds."""
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         model = with_made(state.fixed["model"], self.states.make_model, everywhere)
-        return dataclasses.replace(state, fixed=state.fixed | {"model": model})
+        teachers = {name: t.with_made(state.fixed[name]) for name, t in self.objective.teachers.items()}
+        return dataclasses.replace(state, fixed=state.fixed | {"model": model} | teachers)
 
     def init_model(self) -> Any:
         """A fresh model, as training would begin with if it took nothing from other runs."""
@@ -108,7 +111,9 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
     """
     try:
         setup = _make_setup(config, workdir, devices)
-        setup.abstract_state  # noqa: B018  what is wrong with a model's settings shows when it is traced
+        state = setup.abstract_state  # what is wrong with a model's settings shows when it is traced
+        for teacher in setup.objective.teachers.values():
+            teacher.check(state.fixed, state.trained)
         return setup
     except ValueError as error:
         if type(error) is not ValueError:  # has a name of its own already
@@ -131,7 +136,11 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     objective = make_objective(config.objective, encoder)
     _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
-    rows = trained_rows(config.optimizer.rows, config.train.start.run, encoder.vocabulary.size)
+    objective = make_objective(config.objective, encoder)
+    start = config.train.start.run
+    if start and workdir is not None:  # both may have moved since the run began
+        start = str(located(start, workdir) or start)
+    rows = trained_rows(config.optimizer.rows, start, encoder.vocabulary.size)
     if rows is not None:
         check_same("optimizer.rows", rows.tobytes().hex())
     return Setup(
@@ -144,6 +153,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             config.optimizer.frozen_dtype,
             config.train.ema,
             rows,
+            {name: teacher.held for name, teacher in objective.teachers.items()},
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=objective,

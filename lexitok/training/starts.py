@@ -1,7 +1,8 @@
 """What a fresh run takes from other runs: a list of parts of its model, each with where its parameters are from.
 
 `train.start` names one, such as a pretrained backbone; a router that asks a model of its own (BLT) names another, and a
-hypernetwork its base model. Where such a part is fixed, checkpoints keep its origin in place of its arrays.
+hypernetwork its base model. Where such a part is fixed, checkpoints keep its origin in place of its arrays. Models
+that an objective reads beside the one that is trained (`lexitok.training.teachers`) are wholly so.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
 from lexitok.runs.vocabularies import check_same_vocabulary
 from lexitok.training import entropy, hypernetworks
 from lexitok.training.state import SetupError, TrainState, is_fixed, with_parameters
+from lexitok.training.teachers import Teacher
 
 log = logging.getLogger(__name__)
 _HOW = ("compute_dtype", "remat", "attention")  # settings that say how and not what is computed
@@ -64,10 +66,18 @@ def starts_of(config: ConfigDict) -> list[Start]:
     return found
 
 
-def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[TrainState, tuple[Origin, ...]]:
+def install(
+    state: TrainState, config: ConfigDict, encoder: Encoder, teachers: Mapping[str, Teacher] | None = None
+) -> tuple[TrainState, tuple[Origin, ...]]:
     """A fresh state with the parameters that its config takes from other runs, and where its fixed parts are from.
 
     What is read is what those runs would be evaluated with: the average of their parameters where they kept one.
+
+    Args:
+      state: that was just made.
+      config: the whole tree.
+      encoder: of the run.
+      teachers: models that are only read, by name.
 
     Raises:
       SetupError: that part of a run's model has not just the parameters of this place, each of its shape.
@@ -76,7 +86,7 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
     """
     here = without_made(names(jax.eval_shape(lambda: to_dicts(state.model))))
     fixed = names(to_dicts(state.fixed["model"]))
-    origins: dict[str, Origin] = {}  # of each part, where it was last taken from
+    origins: dict[tuple[str, str], Origin] = {}  # of each part, where it was last taken from
     all_taken: set[str] = set()
     for start in starts_of(config):
         checkpoint = read_parameters(start.run)
@@ -88,10 +98,15 @@ def install(state: TrainState, config: ConfigDict, encoder: Encoder) -> tuple[Tr
         state = with_parameters(state, taken)
         all_taken |= taken.keys()
         found = _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
-        origins |= {origin.at: origin for origin in found}
+        origins |= {(origin.of, origin.at): origin for origin in found}
     if (asking := asking_router(config)) is not None:
         state = entropy.calibrated(state, *asking, config, encoder)
-    return hypernetworks.scaled(state, all_taken), tuple(origins.values())
+    state = hypernetworks.scaled(state, all_taken)
+    for name, teacher in (teachers or {}).items():
+        held, own = teacher.install(state.fixed[name], name, tuple(origins.values()))
+        state = dataclasses.replace(state, fixed=state.fixed | {name: held})
+        origins |= {(origin.of, origin.at): origin for origin in own}
+    return state, tuple(origins.values())
 
 
 def _base(config: ConfigDict) -> list[Start]:

@@ -8,7 +8,7 @@ take the place of the table's own wherever the model is put together.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from lexitok.made import is_made
-from lexitok.parameter_axes import axes_by_name
+from lexitok.parameter_axes import axes_by_name, kind_of, map_with_axes
 from lexitok.parameter_names import map_with_name, merge, names, split, to_dicts
 from lexitok.sharding import state_shardings
 
@@ -94,6 +94,8 @@ class StateMaker:
       fixed_dtype: of fixed matrices and tables, `float32` or `bfloat16`.
       ema: whether an average is kept: not, where it is 0.
       rows: ids `[n]` of symbols: of the interface's tables only their rows are trained; None: all.
+      read: shapes of models that are only read, by the name that they have among what is fixed. In a fresh state they
+        are zeros; who makes one puts their parameters there (`lexitok.training.starts`).
     """
 
     make_model: MakeModel
@@ -102,28 +104,25 @@ class StateMaker:
     fixed_dtype: str = "float32"
     ema: float = 0.0
     rows: Int[np.ndarray, "n"] | None = None
+    read: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def make(self, key: Array) -> TrainState:
         """A fresh state; to be traced or jitted."""
         trained, fixed = self.split(self.make_model(nnx.Rngs(params=key)))
         average = jax.tree.map(jnp.copy, trained) if self.ema else None
         parts = {"model": fixed} | ({} if self.rows is None else {"rows": jnp.asarray(self.rows)})
+        parts |= jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), dict(self.read))
         return TrainState(jnp.zeros((), jnp.int32), trained, parts, self.optimizer.init(trained), average)
 
     def split(self, model: Any) -> tuple[Any, Any]:
         """What of a model is trained, and what is fixed, in the dtype for that."""
         _check_frozen(model, self.frozen)
-        dtype = jnp.dtype(self.fixed_dtype)
         fixed, trained = split(model, lambda name: is_fixed(name, self.frozen))
         if self.rows is not None:
             tables = _tables(model, self.frozen)
             fixed = merge(fixed, split(model, lambda name: name in tables)[0])
             trained = map_with_name(lambda name, x: x[self.rows] if name in tables else x, trained)
-
-        def cast(name: str, x: Any) -> Any:
-            return x.astype(dtype) if x.ndim > 1 and not is_made(name) else x
-
-        return trained, map_with_name(cast, fixed)
+        return trained, rounded(fixed, self.fixed_dtype)
 
     def abstract(self, mesh: Mesh) -> TrainState:
         """Shapes, dtypes and shardings of a state, as `ShapeDtypeStruct`; nothing is allocated.
@@ -145,6 +144,15 @@ class StateMaker:
     def init_model(self, like: TrainState, seed: int) -> Any:
         """The model of the state that `init` makes, by itself."""
         return _jitted(lambda key: self.make_model(nnx.Rngs(params=key)), like.model, seed)
+
+
+def rounded(model: Any, dtype: str) -> Any:
+    """A model that is only read, or the part that is, with its matrices and tables in this dtype; norms stay."""
+
+    def cast(axes: str | None, x: Any) -> Any:
+        return x if axes is None or kind_of(axes).is_vector else x.astype(jnp.dtype(dtype))
+
+    return map_with_axes(cast, model)
 
 
 def is_fixed(name: str, parts: Sequence[str] = ()) -> bool:

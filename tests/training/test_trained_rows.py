@@ -131,11 +131,13 @@ def test_without_another_run_the_checkpoint_holds_the_whole_table(root, tmp_path
 
 
 def test_a_run_that_goes_on_is_the_run_that_was_not_stopped(root, runs, tmp_path):
-    """The ids are in the checkpoint, the rest of the table where it comes from; other ids are another run's."""
+    """The rest of the table is where it comes from, there or beside the run; other ids are another run's."""
     shutil.copytree(runs["no"], tmp_path / "again")
     shutil.rmtree(tmp_path / "again" / "checkpoints" / "2")
     again = read_config(runs["no"])
+    (root / "new_no").rename(tmp_path / "new_no")
     train(again, tmp_path / "again")
+    (tmp_path / "new_no").rename(root / "new_no")
     expected, found = (names(read_checkpoint(at, part="").parameters) for at in (runs["no"], tmp_path / "again"))
     assert expected.keys() == found.keys()
     for name, x in expected.items():
