@@ -6,8 +6,8 @@
     python experiments/transfer.py --run=runs/base --tokenizer=NEW --method_in=hypernetwork --hypernetwork=runs/hyper \
         --workdir=runs/new
 
-The base model stays as it is; what is trained is the interface. `text.vocabulary` is a tokenizer that training does not
-see, by which the run is evaluated.
+The base model stays as it is; what is trained is the interface, under a tokenizer that is drawn anew for each batch.
+`text.vocabulary` is one that training does not see, by which the run is evaluated.
 
 Variants, joined by commas: the base model, `tiny` (configs/subword.py:tiny), `small` (configs/small_base.py, the
 default) or `gemma3_270m` (`experiments/convert.py` makes its run); and the form. By default rows are a heuristic's, the
@@ -36,6 +36,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.name = "hypernetwork"
     c.text.kind = "subword"
     c.model = token_lm()
+    c.data.tokenizers = "drawn"
     c.optimizer.frozen = ("backbone",)
     c.optimizer.weight_decay, c.optimizer.clip = 0.01, 0.1
     _small(c)
@@ -55,6 +56,7 @@ def _tiny(c: ConfigDict) -> None:
     _made_of(c, D=64, L=1, F=128)
     c.text.vocabulary.size, c.text.vocabulary.train_bytes = 1024, 1_000_000
     c.data.rows, c.data.symbols = 4, 352
+    c.data.drawn.size, c.data.drawn.window_bytes = 1024, 200_000
     c.optimizer.lr, c.optimizer.warmup = 3e-3, 30
     c.train.steps = 280
     c.train.log_every, c.train.eval_every, c.train.checkpoint_every = 20, 140, 140
@@ -66,6 +68,7 @@ def _small(c: ConfigDict) -> None:
     _made_of(c, D=192, L=3, F=384)
     c.text.vocabulary.size = 4096
     c.data.rows, c.data.symbols = 16, 256
+    c.data.drawn.size = 8192
     c.optimizer.lr, c.optimizer.warmup = 1e-3, 100
     c.train.steps = 1000
     c.eval.bytes = 200_000
@@ -81,6 +84,7 @@ def _gemma3_270m(c: ConfigDict) -> None:
     _made_of(c, D=640, L=3, F=1280)
     c.optimizer.frozen_dtype = "bfloat16"
     c.data.rows, c.data.symbols = 128, 128
+    c.data.drawn.size = 32_768
     c.optimizer.lr, c.optimizer.warmup = 3e-4, 500
     c.train.steps = 5000
     c.train.eval_every = c.train.checkpoint_every = 1000
@@ -89,6 +93,7 @@ def _gemma3_270m(c: ConfigDict) -> None:
 def _imitation(c: ConfigDict) -> None:
     c.name = "hypernetwork_imitation"
     _without_heuristic(c)
+    c.data.tokenizers = "own"  # no text is read
     c.objective = imitation()
     c.optimizer.lr = 3e-4
     c.train.eval_every = 0

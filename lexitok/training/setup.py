@@ -22,7 +22,7 @@ from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import located
 from lexitok.sharding import check_rows, make_mesh
-from lexitok.text.tokenizer_files import tokenizer_from_bytes
+from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
 from lexitok.training import starts
 from lexitok.training.objectives import Objective, make_objective
 from lexitok.training.optimizer import make_optimizer
@@ -124,6 +124,7 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     config = config.copy_and_resolve_references()
     pin(config.model.interface)
+    _take_source(config)
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]
@@ -160,6 +161,24 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
         mesh=mesh,
         vocabulary=vocabulary,
     )
+
+
+def _take_source(config: ConfigDict) -> None:
+    """Drawn vocabularies are spelled in the tokens that a hypernetwork makes its rows of, unless others are named.
+
+    Raises:
+      SetupError: others are named.
+    """
+    interface, drawn = config.model.interface, config.data.drawn
+    if config.data.tokenizers != "drawn" or interface.kind != "hypernetwork":
+        return
+    drawn.source = drawn.source or interface.vocabulary
+    tokens = load_tokenizer(drawn.source).vocabulary.fingerprint if drawn.source else ""
+    if tokens != interface.vocabulary_fingerprint:
+        raise SetupError(
+            f"data.drawn.source is {drawn.source!r}, and model.interface makes rows of the tokens of "
+            f"{interface.vocabulary!r}: leave the first one empty"
+        )
 
 
 def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:

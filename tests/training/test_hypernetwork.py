@@ -265,3 +265,20 @@ def test_two_phases(base, trained, tmp_path):
         wrong.objective.tokens = 0
     with pytest.raises(SetupError, match="objective.tokens is 0"):
         make_setup(wrong, trained[1])
+
+
+def test_it_learns_under_drawn_tokenizers(base, trained, tmp_path):
+    """A tokenizer a batch, spelled in the base model's tokens, through a stop; the text's own is only evaluated."""
+    c = hyper(base, parts=6)
+    c.data.tokenizers = "drawn"
+    c.data.drawn.update(size=320, window_bytes=2000, longest=6, whitespace=2, parts=6)
+    c.train.update(steps=12, checkpoint_every=6, eval_every=12)
+    c.optimizer.lr = 3e-2
+    result = train(c, tmp_path / "drawn")
+    losses = [row["train/loss"] for row in read_metrics(tmp_path / "drawn") if "train/loss" in row]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3]) and np.isfinite(result["bpb"])
+    shutil.rmtree(tmp_path / "drawn" / "checkpoints" / "12")
+    assert train(c, tmp_path / "drawn")["bpb"] == result["bpb"]
+    c.data.drawn.source = str(trained[1] / VOCABULARY)
+    with pytest.raises(SetupError, match=r"data.drawn.source is .*leave the first one empty"):
+        make_setup(c, trained[1])
