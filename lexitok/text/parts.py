@@ -67,18 +67,21 @@ class Speller:
         for before in (b"", b" "):  # without it
             asked = [i for i, token in enumerate(tokens) if i not in found and token.startswith(before)]
             texts = [tokens[i].removeprefix(before) for i in asked]
-            for i, ids in zip(asked, self._encoded(texts), strict=True):
-                if (spelled := self._spelling(tokens[i], ids)) is not None:
+            for i, text, quick in zip(asked, texts, self._quick(texts), strict=True):
+                spelled = None if quick is None else self._spelling(tokens[i], quick)
+                if spelled is None:
+                    spelled = self._spelling(tokens[i], self._source.encode(text).ids.tolist())
+                if spelled is not None:
                     found[i] = np.array(spelled, np.int32)
         return [found[i] if i in found else self._longest_first(token) for i, token in enumerate(tokens)]
 
-    def _encoded(self, texts: Sequence[bytes]) -> Iterable[list[int]]:
-        """The ids of each text, as `encode` finds them where they spell it."""
+    def _quick(self, texts: Sequence[bytes]) -> list[list[int] | None]:
+        """The ids of each text by the library alone; None where it cannot be asked."""
         if not isinstance(self._source, BatchTokenizer):
-            return (self._source.encode(text).ids.tolist() for text in texts)
+            return [None] * len(texts)
         valid = {text: characters for text in texts if (characters := _characters(text)) is not None}
         found = dict(zip(valid, self._source.batch_ids(list(valid.values())), strict=True))
-        return (found[text] if text in found else self._source.encode(text).ids.tolist() for text in texts)
+        return [found.get(text) for text in texts]
 
     def _spelling(self, token: bytes, ids: list[int]) -> list[int] | None:
         """Those of the ids that spell a token; None, if they do not."""
