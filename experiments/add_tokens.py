@@ -8,6 +8,8 @@ Rows of tokens that stay are as they were, to the last bit. What is written is a
 report is printed: what was added, how long held-out text is, and the probability that the new tokens take.
 """
 
+from typing import Any
+
 from absl import flags
 
 from lexitok.config.flags import run
@@ -44,7 +46,7 @@ def main() -> None:
         documents = Text(SOURCE.value, SPLIT.value, BYTES.value).documents(opened.config)
         limits = {"count": COUNT.value, "prune": PRUNE.value, "pruned_ids": IDS.value}
         changed = change_by_text(opened.tokenizer, documents, **limits)
-    rows = {flag.name: flag.value for flag in (METHOD_IN, METHOD_OUT, VECTORS, MULTIPLE, SEED)}
+    rows: dict[str, Any] = {flag.name: flag.value for flag in (METHOD_IN, METHOD_OUT, VECTORS, MULTIPLE, SEED)}
     held_out = Text(SOURCE.value, HELD_OUT.value, HELD_OUT_BYTES.value)
     print(write_changed(opened, WORKDIR.value, changed, held_out=held_out, **rows))
 
