@@ -13,7 +13,7 @@ from lexitok.text.adding.pruning import prune_leaves
 
 LETTERS = [bytes([b]) for b in b"abc"]
 letters = st.text("abc", min_size=1, max_size=9).map(str.encode)
-words = st.dictionaries(letters, st.integers(1, 6), min_size=1, max_size=8)
+words = st.dictionaries(letters, st.integers(1, 6), min_size=1, max_size=5)
 KINDS = ("listed", "any pair")
 
 
@@ -40,7 +40,7 @@ def merge_lists(draw):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(merges=merge_lists(), word=letters)
 def test_a_word_is_merged_by_rank_and_from_the_left(kind, merges, word):
     """The heap gives what looking through the whole word again and again gives."""
@@ -51,7 +51,7 @@ def test_a_word_is_merged_by_rank_and_from_the_left(kind, merges, word):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(merges=merge_lists(), words=words, count=st.integers(1, 6))
 def test_bpe_goes_on_as_if_all_were_counted_anew(kind, merges, words, count):
     """Counts that follow the merges, against words that are cut from their letters before each of them."""
@@ -102,7 +102,7 @@ def test_a_character_that_is_no_token_becomes_one_before_it_merges():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(merges=merge_lists(), words=words, count=st.integers(1, 4))
 def test_what_is_pruned_leaves_all_else_as_it_was(kind, merges, words, count):
     """Words without a pruned token have the same tokens; the others are spelled in what is left; letters stay."""
