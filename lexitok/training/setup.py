@@ -11,7 +11,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
+from lexitok.data.drawn import make_drawing
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
+from lexitok.data.pipeline import TOKENIZERS
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.made import with_made
@@ -20,7 +22,7 @@ from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import located
 from lexitok.sharding import check_rows, make_mesh
-from lexitok.text.tokenizer_files import tokenizer_from_bytes
+from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
 from lexitok.training import starts
 from lexitok.training.objectives import Objective, make_objective
 from lexitok.training.optimizer import make_optimizer
@@ -122,6 +124,7 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     config = config.copy_and_resolve_references()
     pin(config.model.interface)
+    _take_source(config)
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]
@@ -131,6 +134,8 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             f"data x fsdp = {ways} devices"
         )
     encoder, vocabulary = _make_encoder(config, workdir)
+    objective = make_objective(config.objective, encoder)
+    _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
     objective = make_objective(config.objective, encoder)
     start = config.train.start.run
@@ -156,6 +161,43 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
         mesh=mesh,
         vocabulary=vocabulary,
     )
+
+
+def _take_source(config: ConfigDict) -> None:
+    """Drawn vocabularies are spelled in the tokens that a hypernetwork makes its rows of, unless others are named.
+
+    Raises:
+      SetupError: others are named.
+    """
+    interface, drawn = config.model.interface, config.data.drawn
+    if config.data.tokenizers != "drawn" or interface.kind != "hypernetwork":
+        return
+    drawn.source = drawn.source or interface.vocabulary
+    tokens = load_tokenizer(drawn.source).vocabulary.fingerprint if drawn.source else ""
+    if tokens != interface.vocabulary_fingerprint:
+        raise SetupError(
+            f"data.drawn.source is {drawn.source!r}, and model.interface makes rows of the tokens of "
+            f"{interface.vocabulary!r}: leave the first one empty"
+        )
+
+
+def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
+    """Raises a ValueError unless batches can be under the tokenizers that are asked for.
+
+    Whether the model's interface makes vectors of their tokens shows when a batch is bound to it.
+    """
+    if config.data.tokenizers not in TOKENIZERS:
+        raise SetupError(f"data.tokenizers is '{config.data.tokenizers}'; there are {', '.join(TOKENIZERS)}")
+    if config.data.tokenizers == "own":
+        return
+    if config.text.kind != "subword":
+        raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
+    if objective.second is not None:
+        raise SetupError(
+            f"objective.kind '{config.objective.kind}' asks for a second tokenisation of the text, and with "
+            "data.tokenizers 'drawn' there is only the drawn one"
+        )
+    make_drawing(config.data.drawn)
 
 
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:

@@ -1,8 +1,8 @@
 """What a fresh run takes from other runs: a list of parts of its model, each with where its parameters are from.
 
-`train.start` names one, such as a pretrained backbone; a router that asks a model of its own (BLT) names another. Where
-such a part is fixed, checkpoints keep its origin in place of its arrays. Models that an objective reads beside the one
-that is trained (`lexitok.training.teachers`) are wholly so.
+`train.start` names one, such as a pretrained backbone; a router that asks a model of its own (BLT) names another, and a
+hypernetwork its base model. Where such a part is fixed, checkpoints keep its origin in place of its arrays. Models
+that an objective reads beside the one that is trained (`lexitok.training.teachers`) are wholly so.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from lexitok.config import asking_router
+from lexitok.config import asking_router, token_lm
 from lexitok.config.files import diff
 from lexitok.data.encoders import Encoder
 from lexitok.made import without_made
@@ -21,11 +21,12 @@ from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
 from lexitok.runs.vocabularies import check_same_vocabulary
-from lexitok.training import entropy
+from lexitok.training import entropy, hypernetworks
 from lexitok.training.state import SetupError, TrainState, is_fixed, with_parameters
 from lexitok.training.teachers import Teacher
 
 log = logging.getLogger(__name__)
+_HOW = ("compute_dtype", "remat", "attention")  # settings that say how and not what is computed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Start:
       part: of its model; empty: the whole.
       at: the part of this model; empty: the whole.
       model: the section `model` that the run has to have; None: any.
+      said_by: the settings that it is said by, for errors.
     """
 
     key: str
@@ -45,15 +47,18 @@ class Start:
     part: str
     at: str
     model: ConfigDict | None = None
+    said_by: str = ""
 
 
 def starts_of(config: ConfigDict) -> list[Start]:
     """What a run's config takes from other runs.
 
     Raises:
-      SetupError: a router asks a model, and no run is named.
+      SetupError: a router asks a model, or an interface makes rows of one's, and no run is named.
     """
     c, found = config.train.start, []
+    if config.model.get("interface", {}).get("kind") == "hypernetwork":
+        found += _base(config)
     if (asking := asking_router(config)) is not None:
         found.append(_asked(*asking))
     if c.run:
@@ -81,23 +86,46 @@ def install(
     """
     here = without_made(names(jax.eval_shape(lambda: to_dicts(state.model))))
     fixed = names(to_dicts(state.fixed["model"]))
-    origins: list[Origin] = []
+    origins: dict[tuple[str, str], Origin] = {}  # of each part, where it was last taken from
+    all_taken: set[str] = set()
     for start in starts_of(config):
         checkpoint = read_parameters(start.run)
         taken = part_of(checkpoint.parameters, start.part, start.at)
         _check_model(start, checkpoint.config)
         _check_parameters(taken, here, start)
-        check_same_vocabulary(checkpoint.record, encoder, taken, f"{start.key} of {start.run}")
+        check_same_vocabulary(checkpoint.record, (config, encoder), taken, f"{start.key} of {start.run}")
         log.info("%d parameters begin as those of %s", len(taken), start.run)
         state = with_parameters(state, taken)
-        origins += _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
+        all_taken |= taken.keys()
+        found = _origins(taken, fixed, start, checkpoint.step, config.optimizer.frozen)
+        origins |= {(origin.of, origin.at): origin for origin in found}
     if (asking := asking_router(config)) is not None:
         state = entropy.calibrated(state, *asking, config, encoder)
+    state = hypernetworks.scaled(state, all_taken)
     for name, teacher in (teachers or {}).items():
-        held, own = teacher.install(state.fixed[name], name, tuple(origins))
+        held, own = teacher.install(state.fixed[name], name, tuple(origins.values()))
         state = dataclasses.replace(state, fixed=state.fixed | {name: held})
-        origins += own
-    return state, tuple(origins)
+        origins |= {(origin.of, origin.at): origin for origin in own}
+    return state, tuple(origins.values())
+
+
+def _base(config: ConfigDict) -> list[Start]:
+    """A hypernetwork's base model: its backbone, and its table for a source."""
+    c, key = config.model.interface, "model.interface"
+    if config.model.kind != "token_lm":
+        raise SetupError(f"a hypernetwork makes rows of tokens: model.kind is '{config.model.kind}', not 'token_lm'")
+    if not c.run:
+        raise SetupError(
+            f"{key}.run is empty: a hypernetwork makes its rows of those of a base model. Name the run of one that has "
+            f"a learned table:\n    --config.{key}.run=RUN"
+        )
+    base = token_lm()
+    base.backbone, base.interface = config.model.backbone, c.source
+    said_by = f"what model.backbone and {key}.source say"
+    return [
+        Start(key, c.run, "backbone", "backbone", base, said_by),
+        Start(key, c.run, "interface", "interface.frozen_source", base, said_by),
+    ]
 
 
 def _asked(path: str, router: ConfigDict) -> Start:
@@ -107,15 +135,15 @@ def _asked(path: str, router: ConfigDict) -> Start:
             f"{key}.run is empty: BLT's splitter asks a small byte model. Train one, and name its run:\n"
             f"    {entropy.TRAIN}\n    --config.{key}.run=RUN\n(or split at spaces: configs/blt.py:space)"
         )
-    return Start(key, router.run, "", f"{path}.frozen_lm", router.lm)
+    return Start(key, router.run, "", f"{path}.frozen_lm", router.lm, f"{key}.lm")
 
 
 def _check_model(start: Start, config: ConfigDict) -> None:
     if start.model is None:
         return
-    differences = {k: v for k, v in diff(start.model, config.model).items() if not k.endswith("compute_dtype")}
+    differences = {k: v for k, v in diff(start.model, config.model).items() if k.split(".")[-1] not in _HOW}
     if differences:
-        raise SetupError(f"{start.key}.lm is not the model of {start.run}; they differ in {differences}")
+        raise SetupError(f"{start.said_by} is not the model of {start.run}; they differ in {differences}")
 
 
 def _check_parameters(taken: Mapping[str, Any], here: Mapping[str, Any], start: Start) -> None:

@@ -16,7 +16,8 @@ from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
 from lexitok.made import is_made, with_made
-from lexitok.models.build import DTYPES, evaluated, model_for
+from lexitok.models.build import evaluated, model_for
+from lexitok.nn.dtypes import DTYPES
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord, saved_steps, step_folder
 from lexitok.runs.checkpoints.reading import read_record

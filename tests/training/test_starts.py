@@ -183,12 +183,12 @@ def test_a_vocabulary_is_known_by_its_tokens(trained, tmp_path):
     """The same tokens in a file of another format are the same; another alphabet of bytes is another vocabulary."""
     c, run = trained
     record = read_checkpoint(run).record
-    check_same_vocabulary(record, make_encoder(c.text), ["interface.table"], "it")
+    check_same_vocabulary(record, (c, make_encoder(c.text)), ["interface.table"], "it")
     other = changed(c)
     other.text.alphabet = "in_bytes"
     with pytest.raises(VocabularyMismatchError, match="it takes an interface of another vocabulary"):
-        check_same_vocabulary(record, make_encoder(other.text), ["interface.table"], "it")
-    check_same_vocabulary(record, make_encoder(other.text), ["stage.backbone.norm.scale"], "it")
+        check_same_vocabulary(record, (other, make_encoder(other.text)), ["interface.table"], "it")
+    check_same_vocabulary(record, (other, make_encoder(other.text)), ["stage.backbone.norm.scale"], "it")
 
 
 def test_a_run_that_has_broken_is_no_start(trained, monkeypatch):
