@@ -12,7 +12,7 @@ import numpy as np
 from lexitok.data.readers import RawDocument
 
 LICENSE = "none is needed: random numbers"
-DOCUMENTS, LINES = 4000, 64
+DOCUMENTS, LINES = 1000, 64
 VERSION = 1  # of what is drawn: another number, other documents
 
 

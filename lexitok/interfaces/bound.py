@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
@@ -35,6 +36,23 @@ def refuse_vocabulary(vocabulary: Any, interface: object) -> None:
             f"the batch has a vocabulary of its own, and the interface {type(interface).__name__} has vectors for the "
             "symbols of the model's: data.tokenizers 'drawn' needs one that makes them from what the batch says"
         )
+
+
+@runtime_checkable
+class WithLoss(Protocol):
+    """An interface that was bound, with a loss of its own beside predictions.
+
+    Attributes:
+      loss: scalar, to be added to the mean of the nats over targets.
+    """
+
+    @property
+    def loss(self) -> Float[Array, ""]: ...
+
+
+def loss_of(bound: Bound) -> Float[Array, ""]:
+    """The loss of its own that a bound interface has; most have none, which is 0."""
+    return bound.loss if isinstance(bound, WithLoss) else jnp.zeros((), jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from jaxtyping import Int
@@ -80,6 +80,32 @@ class Matcher:
         missing = np.flatnonzero(ids == NONE)
         text = target.lengths[missing] > 0
         return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
+
+
+def match_by_id(source: Vocabulary, target: Vocabulary, added: Collection[int]) -> Match:
+    """The match of a vocabulary that was made of another: all ids are the source's own, but for those of new tokens.
+
+    Ids that the target has and does not use any more are matched, too: nothing changes where a row stays.
+
+    Args:
+      source, target: the vocabularies.
+      added: ids of the target's new tokens.
+
+    Raises:
+      MatchError: an id that is not among the added is another token in the target, or is not there.
+    """
+    ids = np.arange(target.size, dtype=np.int32)
+    ids[[*added]] = NONE
+    ids[source.size :] = NONE
+    for i in np.flatnonzero(ids != NONE).tolist():
+        ours, theirs = target.token_bytes[i], source.token_bytes[i]
+        if ours and ours != theirs:
+            raise MatchError(f"id {i} is {theirs!r} in the source and {ours!r} in the target, and no added token")
+    if target.size < source.size:
+        raise MatchError(f"the target has {target.size} ids, fewer than the source's {source.size}")
+    missing = np.flatnonzero(ids == NONE)
+    text = target.lengths[missing] > 0
+    return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
 
 
 def _ids_of_bytes(vocabulary: Vocabulary) -> dict[bytes, list[int]]:
