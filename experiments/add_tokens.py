@@ -15,6 +15,7 @@ from absl import flags
 from lexitok.config.flags import run
 from lexitok.text.adding.changes import PRUNED_IDS, WAYS, change_by_list, change_by_text
 from lexitok.transfer.adding import Text, read_tokens, write_changed
+from lexitok.transfer.materials import Materials
 from lexitok.transfer.methods import METHODS
 from lexitok.transfer.runs import open_subword
 
@@ -32,7 +33,7 @@ PRUNE = flags.DEFINE_integer("prune", 0, "Tokens to be taken out, those that the
 IDS = flags.DEFINE_enum("pruned_ids", PRUNED_IDS[0], PRUNED_IDS, "What becomes of their ids.")
 METHOD_IN = flags.DEFINE_string("method_in", "mean", f"How new symbols enter: {', '.join(METHODS)}.")
 METHOD_OUT = flags.DEFINE_string("method_out", None, "How they leave, if by another table; not given: the same.")
-VECTORS = flags.DEFINE_string("vectors", None, "Run under the new tokenizer, for methods that compare its rows.")
+VECTORS = flags.DEFINE_string("vectors", None, "Run under the new tokenizer, or a file, for methods that compare.")
 MULTIPLE = flags.DEFINE_integer("multiple", 1, "The table's rows are rounded up to a multiple of it.")
 SEED = flags.DEFINE_integer("seed", 0, "Of what methods draw at random.")
 STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the newest.")
@@ -46,7 +47,8 @@ def main() -> None:
         documents = Text(SOURCE.value, SPLIT.value, BYTES.value).documents(opened.config)
         limits = {"count": COUNT.value, "prune": PRUNE.value, "pruned_ids": IDS.value}
         changed = change_by_text(opened.tokenizer, documents, **limits)
-    rows: dict[str, Any] = {flag.name: flag.value for flag in (METHOD_IN, METHOD_OUT, VECTORS, MULTIPLE, SEED)}
+    rows: dict[str, Any] = {flag.name: flag.value for flag in (METHOD_IN, METHOD_OUT, MULTIPLE, SEED)}
+    rows["materials"] = Materials(vectors=VECTORS.value)
     held_out = Text(SOURCE.value, HELD_OUT.value, HELD_OUT_BYTES.value)
     print(write_changed(opened, WORKDIR.value, changed, held_out=held_out, **rows))
 

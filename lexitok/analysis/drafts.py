@@ -34,7 +34,7 @@ def acceptance_of_runs(
       EvaluationError: the runs' tokens differ; or as `lexitok.evals.acceptance.acceptance`.
       SourceError: no such source or split.
     """
-    c, mesh = read_config(target), make_mesh()
+    c, mesh = read_config(Path(target)), make_mesh()
     with jax.set_mesh(mesh):
         (small, own), (large, encoder) = load_model(draft), load_model(target)
         _check_same(own, encoder)

@@ -5,7 +5,9 @@ that was stopped goes on, and a table is made of the file alone.
 """
 
 import dataclasses
+import functools
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +20,16 @@ from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
 from lexitok.evals import evaluate
 from lexitok.evals.digits import digit_accuracy
+from lexitok.runs.checkpoints.files import VOCABULARY
 from lexitok.runs.load import load_model
-from lexitok.runs.run import read_config
+from lexitok.runs.run import CONFIG, read_config
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer
-from lexitok.transfer.methods import Method, make_method
+from lexitok.training.loop import train
+from lexitok.transfer.materials import Given, Materials
+from lexitok.transfer.methods import make_method, takes
 from lexitok.transfer.model import transfer
-from lexitok.transfer.runs import vectors_of
+from lexitok.transfer.runs import transfer_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +40,15 @@ class Arm:
       tokenizer: its name in the table.
       method_in, method_out: as they are written; `method_out` empty: that of `method_in`; both empty: the model as it
         is, under its own tokenizer.
-      seed: of what is drawn at random, and of a continued training.
       steps: of a continued training; 0: none.
+      seed: of it.
     """
 
     tokenizer: str
     method_in: str = ""
     method_out: str = ""
-    seed: int = 0
     steps: int = 0
+    seed: int = 0
 
     @property
     def is_original(self) -> bool:
@@ -69,17 +74,6 @@ class Subject:
     documents: Mapping[str, Sequence[bytes]]
     batch: Mapping[str, Any]
     questions: int = 100
-
-
-def transferred(
-    subject: Subject, target: Tokenizer, method_in: Method, method_out: Method | None, seed: int
-) -> tuple[Any, Encoder, float]:
-    """The subject's model under a tokenizer, its encoder, and the seconds that it took."""
-    begun = time.monotonic()
-    source = subject.encoder.tokenizer
-    done = transfer(subject.model, source, target, method_in=method_in, method_out=method_out, seed=seed)
-    jax.block_until_ready(done.model.interface.table[...])
-    return done.model, make_encoder(subject.text, target), time.monotonic() - begun
 
 
 def measured(subject: Subject, model: Any, encoder: Encoder) -> dict[str, Any]:
@@ -126,9 +120,9 @@ class Comparison:
       methods: pairs of how symbols enter and leave, as they are written; the second may be empty: the same.
       sources: of documents (`data.source`), by the names of their texts.
       max_bytes: of each text's whole documents.
-      vectors: runs of models that have a tokenizer, by its name, for methods that compare their rows.
-      seeds: how often each way is gone whose numbers depend on chance.
+      materials: by the name of a tokenizer, what methods count, compare and translate for it.
       steps: of a continued training after each transfer; 0: none.
+      seeds: how often it is trained on.
       questions: on digits.
     """
 
@@ -137,9 +131,9 @@ class Comparison:
     methods: Sequence[tuple[str, str]]
     sources: Mapping[str, str]
     max_bytes: int = 100_000
-    vectors: Mapping[str, Path] = dataclasses.field(default_factory=dict)
-    seeds: int = 1
+    materials: Mapping[str, Materials] = dataclasses.field(default_factory=dict)
     steps: int = 0
+    seeds: int = 1
     questions: int = 100
 
 
@@ -150,6 +144,9 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
       comparison: what to do.
       out: folder of `measurements.jsonl`, and of the runs that are trained on.
 
+    Returns:
+      What `measured` says of each arm, and the `seconds` of the transfer.
+
     Raises:
       TransferError, SourceError, ValueError: a run, tokenizer, method or source that cannot be used.
     """
@@ -158,20 +155,45 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
     measurements.get(Arm("original"), lambda: {**measured(subject, subject.model, subject.encoder), "seconds": 0.0})
     for name, path in comparison.tokenizers.items():
         target = load_tokenizer(path)
-        vectors = vectors_of(comparison.vectors[name], target) if name in comparison.vectors else (None, None)
+        given = comparison.materials.get(name, Materials()).given(subject.encoder.tokenizer, target)
         for said_in, said_out in comparison.methods:
-            method_in = make_method(said_in, vectors_VxA=vectors[0])
-            method_out = make_method(said_out, vectors_VxA=vectors[1]) if said_out else None
-            for seed in range(comparison.seeds):
-                arm = Arm(name, said_in, said_out, seed)
-
-                def of_arm(target=target, method_in=method_in, method_out=method_out, seed=seed) -> dict[str, Any]:
-                    model, encoder, seconds = transferred(subject, target, method_in, method_out, seed)
-                    return {**measured(subject, model, encoder), "seconds": seconds}
-
-                measurements.get(arm, of_arm)
+            arm = Arm(name, said_in, said_out)
+            measurements.get(arm, functools.partial(_at_once, subject, arm, target, given))
+            for seed in range(comparison.seeds if comparison.steps else 0):
+                later = dataclasses.replace(arm, seed=seed, steps=comparison.steps)
+                measurements.get(later, functools.partial(_trained_on, comparison, subject, later, out))
         jax.clear_caches()  # programs of a vocabulary's size
     return measurements.of
+
+
+def _at_once(subject: Subject, arm: Arm, target: Tokenizer, given: Given) -> dict[str, Any]:
+    begun, tied = time.monotonic(), subject.model.interface.head is None
+    method_in = make_method(arm.method_in, **given(takes(arm.method_in), "in"))
+    said_out = arm.method_out or arm.method_in
+    method_out = None if tied else make_method(said_out, **given(takes(said_out), "out"))
+    done = transfer(subject.model, subject.encoder.tokenizer, target, method_in=method_in, method_out=method_out)
+    jax.block_until_ready(done.model.interface.table[...])
+    seconds = time.monotonic() - begun
+    return {**measured(subject, done.model, make_encoder(subject.text, target)), "seconds": seconds}
+
+
+def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -> dict[str, Any]:
+    """What is measured after a continued training, as the run was trained, with a schedule of its own."""
+    way = re.sub(r"[^a-z0-9]+", "_", f"{arm.tokenizer} {arm.method_in} {arm.method_out}".lower()).strip("_")
+    start, workdir = out / way / "start", out / way / f"steps_{arm.steps}_seed_{arm.seed}"
+    begun = time.monotonic()
+    if not (start / CONFIG).exists():
+        how = {"method_in": arm.method_in, "method_out": arm.method_out or None}
+        materials = comparison.materials.get(arm.tokenizer, Materials())
+        transfer_run(comparison.run, comparison.tokenizers[arm.tokenizer], start, materials=materials, **how)
+    config = read_config(start)
+    with config.unlocked():
+        config.seed, config.text.vocabulary.path = arm.seed, str(start / VOCABULARY)
+        config.train.start.run, config.train.steps = str(start), arm.steps
+        config.train.eval_every, config.train.checkpoint_every = 0, arm.steps
+    train(config, workdir)
+    seconds = time.monotonic() - begun
+    return {**measured(subject, *load_model(workdir)), "seconds": seconds}
 
 
 def _subject(comparison: Comparison) -> Subject:

@@ -82,6 +82,28 @@ class Corpus:
             yield document
 
 
+def shuffled(
+    corpus: Corpus, *, seed: int, share: tuple[int, int] = (0, 1), epochs: int | None = None
+) -> list[grain.MapDataset]:
+    """The documents of each source for training, in random order, epoch after epoch.
+
+    Args:
+      corpus: the sources.
+      seed: of the order.
+      share: its number and how many there are, if documents are divided among several processes.
+      epochs: how often to go through the documents; None: without end.
+
+    Raises:
+      ValueError: a source has fewer documents than there are shares.
+    """
+    index, count = share
+    for source in corpus.sources:
+        if len(source) < count:
+            raise ValueError(f"{source.name} has {len(source)} documents, fewer than the {count} processes")
+    parts = [grain.MapDataset.source(source)[index::count] for source in corpus.sources]  # no document is shared
+    return [part.seed(seed).shuffle().repeat(epochs) for part in parts]
+
+
 def mixed(parts: Sequence[grain.MapDataset], weights: Sequence[float]) -> grain.MapDataset:
     """Data sets that take turns by weight."""
     return parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)

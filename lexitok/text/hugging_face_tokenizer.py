@@ -9,7 +9,7 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,11 @@ class HuggingFaceTokenizer:
     def library_ids(self, text: str) -> list[int]:
         """The tokens that the library gives by itself, told to take specials for text, and to add none."""
         return self._untouched.encode(text, add_special_tokens=False).ids
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._first.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
 
     @functools.cached_property
     def _untouched(self) -> tokenizers.Tokenizer:

@@ -10,13 +10,14 @@ import io
 import itertools
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from lexitok.text.chunks import LONGEST_CHUNK, random_chunks
 from lexitok.text.piece_words import finest_words
 from lexitok.text.roles import with_roles
 from lexitok.text.shares import prefixed, shares
@@ -24,7 +25,8 @@ from lexitok.text.token_bytes import from_byte_token, from_sentencepiece
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes exist at run time only
-KINDS = ("bpe", "unigram")
+KINDS = ("bpe", "unigram", "supertoken_bpe", "supertoken_unigram")
+_SUPERTOKEN = "supertoken_"  # with pieces that reach over the ends of words
 
 _AROUND = re.compile("([\udc80-\udcff\u2581\0]+)")  # undecodable bytes come as U+DC80 to U+DCFF (surrogateescape)
 _RESERVED = re.compile("[\u2581\u2585\0]+")
@@ -78,7 +80,8 @@ class SentencePieceTokenizer:
 
         Args:
           documents: the text; what is not UTF-8 in it is left out of the training.
-          kind: `bpe` or `unigram`.
+          kind: `bpe` or `unigram`; with `supertoken_` before it, pieces may span several words (see
+            `lexitok.text.chunks`).
           size: ids, the 256 bytes and 4 specials included.
 
         Raises:
@@ -87,11 +90,16 @@ class SentencePieceTokenizer:
         if kind not in KINDS:
             raise ValueError(f"unknown kind of vocabulary {kind!r}; there are {', '.join(KINDS)}")
         out = io.BytesIO()
+        sentences = _sentences(documents)
+        spanning: dict[str, Any] = {}
+        if kind.startswith(_SUPERTOKEN):
+            sentences = random_chunks(sentences)
+            spanning = {"split_by_whitespace": False, "max_sentencepiece_length": LONGEST_CHUNK}
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_sentences(documents),
+                sentence_iterator=sentences,
                 model_writer=out,
-                model_type=kind,
+                model_type=kind.removeprefix(_SUPERTOKEN),
                 vocab_size=size,
                 byte_fallback=True,
                 normalization_rule_name="identity",
@@ -105,6 +113,7 @@ class SentencePieceTokenizer:
                 pad_id=3,
                 num_threads=1,  # Unigram adds up floats by thread
                 minloglevel=2,
+                **spanning,
             )
         except RuntimeError as error:
             raise ValueError(f"cannot train a {kind} vocabulary of {size} on this text: {error}") from error
@@ -135,6 +144,10 @@ class SentencePieceTokenizer:
     def library_ids(self, text: str) -> list[int]:
         """The tokens that SentencePiece gives by itself."""
         return self._processor.encode(text)
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        return self._plain.encode([self._prefix + text if text else text for text in texts])
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes of `ids`. Raises ValueError for an id that is not in the vocabulary."""

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tiktoken
@@ -164,6 +164,11 @@ class TiktokenTokenizer:
     def word_ids(self, word: bytes) -> list[int]:
         """The tokens of one word, as the pattern cuts them."""
         return [rank + self.offset for rank in self._library._encode_single_piece(word)]
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._library.encode_ordinary_batch(list(texts))
+        return [[rank + self.offset for rank in ranks] for ranks in found]
 
     def _text(self, text: str) -> np.ndarray:
         try:

@@ -21,9 +21,11 @@ from lexitok.text.matching import match_by_id
 from lexitok.text.tokenizer_export import tokenizer_json
 from lexitok.text.vocabulary import Tokenizer
 from lexitok.transfer.errors import TransferError
+from lexitok.transfer.materials import Materials
 from lexitok.transfer.model import transfer
 from lexitok.transfer.provenance import shown
-from lexitok.transfer.runs import SubwordRun, methods_of, rounded, summary, write_transferred
+from lexitok.transfer.runs import NOTHING, SubwordRun, methods_of, rounded, summary, write_transferred
+from lexitok.transfer.templates import SOURCE, choose_chat
 
 ADDED = "added.jsonl"
 _OUTDATED = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json", "merges.txt", "added_tokens.json")
@@ -63,7 +65,7 @@ def write_changed(
     held_out: Text,
     method_in: str,
     method_out: str | None = None,
-    vectors: str | Path | None = None,
+    materials: Materials = NOTHING,
     multiple: int = 1,
     seed: int = 0,
 ) -> str:
@@ -76,7 +78,7 @@ def write_changed(
       workdir: of the new run; there must be nothing yet.
       changed: its tokenizer with other tokens.
       held_out: the text that the report measures.
-      method_in, method_out, vectors, multiple, seed: as of `lexitok.transfer.runs.transfer_run`.
+      method_in, method_out, materials, multiple, seed: as of `lexitok.transfer.runs.transfer_run`.
 
     Returns:
       The report, which is in the new directory too.
@@ -89,7 +91,9 @@ def write_changed(
     documents = held_out.documents(opened.config)
     source, target = opened.tokenizer, rounded(changed.tokenizer, multiple)
     found = match_by_id(source.vocabulary, target.vocabulary, changed.added)
-    entering, leaving = methods_of(method_in, method_out, vectors, target)
+    files = opened.path / TOKENIZER
+    chat = choose_chat(SOURCE, files, files, source.vocabulary, target)
+    entering, leaving = methods_of(method_in, method_out, materials.given(source, target), opened.model)
     done = transfer(opened.model, source, target, method_in=entering, method_out=leaving, found=found, seed=seed)
     parts = [_tokens(source, target, changed), _lengths(source, target, documents)]
     if changed.added:
@@ -99,9 +103,9 @@ def write_changed(
 
     def finish(folder: Path) -> None:
         write_whole(folder / ADDED, "".join(f"{json.dumps(line)}\n" for line in _lines(target, changed)))
-        _keep_files(opened.path / TOKENIZER, folder / TOKENIZER, target)
+        _keep_files(files, folder / TOKENIZER, target)
 
-    write_transferred(Path(workdir), opened, target, done, text, finish=finish)
+    write_transferred(Path(workdir), opened, target, done, chat, text, finish=finish)
     return text
 
 

@@ -1,21 +1,16 @@
 """A run's model under a new tokenizer, as a new run that everything here opens."""
 
 import dataclasses
-import itertools
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.hub.conversion import check_free, write_run
-from lexitok.inference.generate import generate
-from lexitok.interfaces.table import Table
-from lexitok.parameter_names import names, to_dicts
+from lexitok.hub.chat_template import write_template
+from lexitok.hub.conversion import TOKENIZER, check_free, write_run
 from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.load import load_model
 from lexitok.runs.run import read_config
@@ -25,14 +20,15 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.errors import TransferError
-from lexitok.transfer.methods import Method, make_method
+from lexitok.transfer.materials import Given, Materials
+from lexitok.transfer.methods import Method, make_method, takes
 from lexitok.transfer.model import Transferred, transfer
-from lexitok.transfer.provenance import Provenance
+from lexitok.transfer.provenance import FILES, Provenance
+from lexitok.transfer.read_back import check_written
+from lexitok.transfer.templates import SOURCE, Chat, choose_chat, generation_config
 
-log = logging.getLogger(__name__)
 REPORT = "transfer.md"
-PROVENANCE = {"entering": "rows_in.jsonl", "leaving": "rows_out.jsonl"}
-_WRITES = 80  # bytes, some 20 tokens, when it is read back
+NOTHING = Materials()
 
 
 def transfer_run(
@@ -42,23 +38,25 @@ def transfer_run(
     *,
     method_in: str,
     method_out: str | None = None,
-    vectors: str | Path | None = None,
+    materials: Materials = NOTHING,
     specials: Mapping[str, str] | None = None,
+    template: str = SOURCE,
     multiple: int = 1,
     seed: int = 0,
     step: int | None = None,
 ) -> str:
     """Writes a run with the model of another under a new tokenizer, the provenance of its rows, and an audit.
 
-    What is written is read back, and writes some tokens, before it counts.
+    What is written is read back, chats and writes 20 tokens before it counts.
 
     Args:
       run: directory of a run of a subword model (`experiments/convert.py` makes one of a checkpoint).
       tokenizer: file or directory of the new one (`lexitok.text.tokenizer_files.load_tokenizer`).
       workdir: of the new run; there must be nothing yet.
       method_in, method_out: as of `init_embeddings`, as they are written (`lexitok.transfer.methods.make_method`).
-      vectors: a run of a model that has the new tokenizer, for methods that compare its rows.
+      materials: what methods count, compare and translate.
       specials: from spellings of the new specials to those of the old, where their roles do not say it.
+      template: the chat template: `source`, `target` or a file (`lexitok.transfer.templates.choose_chat`).
       multiple: the table's rows are rounded up to a multiple of it; those behind the last id are never used.
       seed: of what methods draw at random.
       step: of the checkpoint; None: the newest.
@@ -67,19 +65,29 @@ def transfer_run(
       The report, which is in the new directory too.
 
     Raises:
-      TransferError: as `init_embeddings`; the run is of no subword model; a special is not there.
+      TransferError: as `init_embeddings`; the run is of no subword model; a special, a template, or what a method needs
+        is not there; what was written is not what was made.
       HubError: there is something at `workdir`.
       ValueError, FileNotFoundError: the tokenizer cannot be read.
     """
     workdir, path = Path(workdir), Path(tokenizer)
     check_free(workdir)
     opened = open_subword(run, step)
-    source, target = opened.tokenizer, rounded(load_tokenizer(path), multiple)
+    source, files = opened.tokenizer, opened.path / TOKENIZER
+    chat = choose_chat(template, files, path, source.vocabulary, load_tokenizer(path))
+    target = rounded(chat.target, multiple)
     ids = special_ids(source.vocabulary, target.vocabulary, specials or {})
-    entering, leaving = methods_of(method_in, method_out, vectors, target)
+    entering, leaving = methods_of(method_in, method_out, materials.given(source, target), opened.model)
     done = transfer(opened.model, source, target, method_in=entering, method_out=leaving, specials=ids, seed=seed)
-    text = summary(source, target, done)
-    write_transferred(workdir, opened, target, done, text, files_of=path if path.is_dir() else None)
+    text = f"{_chats_by(chat)}\n\n{summary(source, target, done)}"
+
+    def finish(folder: Path) -> None:
+        if template == SOURCE and (generation := generation_config(files, done.tables.match, target.vocabulary)):
+            (folder / TOKENIZER).mkdir(exist_ok=True)
+            write_whole(folder / TOKENIZER / "generation_config.json", generation)
+
+    kept = path if path.is_dir() and not chat.added else None
+    write_transferred(workdir, opened, target, done, chat, text, files_of=kept, finish=finish)
     return text
 
 
@@ -114,13 +122,12 @@ def open_subword(run: str | Path, step: int | None = None) -> SubwordRun:
     return SubwordRun(Path(run), config, model, encoder.tokenizer)  # type: ignore[attr-defined]
 
 
-def methods_of(
-    method_in: str, method_out: str | None, vectors: str | Path | None, target: Tokenizer
-) -> tuple[Method, Method | None]:
+def methods_of(method_in: str, method_out: str | None, given: Given, model: Any) -> tuple[Method, Method | None]:
     """The methods by which symbols enter and leave, of what is written; all as of `transfer_run`."""
-    vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
-    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
-    return make_method(method_in, vectors_VxA=vectors_in), leaving
+    entering = make_method(method_in, **given(takes(method_in), "in"))
+    untied = getattr(getattr(model, "interface", None), "head", None) is not None
+    said = method_out or (method_in if untied else None)  # what compares has other vectors for another table
+    return entering, None if said is None else make_method(said, **given(takes(said), "out"))
 
 
 def write_transferred(
@@ -128,6 +135,7 @@ def write_transferred(
     opened: SubwordRun,
     target: Tokenizer,
     done: Transferred,
+    chat: Chat,
     text: str,
     *,
     files_of: Path | None = None,
@@ -140,6 +148,7 @@ def write_transferred(
       opened: the run that it comes from.
       target: the new tokenizer.
       done: the model, and where its rows come from.
+      chat: what it chats by.
       text: the report.
       files_of: a directory whose tokenizer files are kept with the run.
       finish: writes more into the directory, before it gets its name.
@@ -153,36 +162,16 @@ def write_transferred(
     record = RunRecord(_config(opened.config, target), target.to_bytes(), versions)
 
     def fill(folder: Path) -> None:
-        for side, file in PROVENANCE.items():
+        for side, file in FILES.items():
             made = getattr(done.tables, side)
             if made is not None:
                 made.provenance.write(folder / file, opened.tokenizer.vocabulary, target.vocabulary)
         write_whole(folder / REPORT, text)
         finish(folder)
-        _check_written(folder, done.model, target)
+        write_template(folder / TOKENIZER, chat.template)
+        check_written(folder, folder / TOKENIZER, done.model, opened.tokenizer, target, chat, done.tables)
 
     write_run(workdir, record, done.model, files_of=files_of, finish=fill)
-
-
-def vectors_of(run: str | Path, target: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """The tables of a model that has the new tokenizer's ids, by which symbols enter and leave: auxiliary vectors.
-
-    Raises:
-      TransferError: its tokenizer is another, or its model has no learned table.
-    """
-    model, encoder = load_model(run)
-    tokens, wanted = encoder.vocabulary.token_bytes, target.vocabulary.token_bytes
-    if any(a != b for a, b in itertools.zip_longest(tokens, wanted, fillvalue=b"")):
-        raise TransferError(f"the tokens of {run} are not those of the new tokenizer: its rows say nothing of them")
-    interface: Any = model.interface
-    if not isinstance(interface, Table):
-        raise TransferError(f"{run} has a {type(interface).__name__}, and no table of learned rows")
-
-    def fitted(rows: Any) -> np.ndarray:  # ids behind the last token are never used
-        rows = np.asarray(jax.device_get(rows[...]), np.float32)[: len(wanted)]
-        return np.pad(rows, ((0, len(wanted) - len(rows)), (0, 0)))
-
-    return fitted(interface.table), fitted(interface.table_out)
 
 
 def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:
@@ -250,22 +239,17 @@ def summary(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
     return "\n".join([*lines, audit.report(source, target, done.tables.entering.provenance)]) + "\n"
 
 
+def _chats_by(chat: Chat) -> str:
+    if chat.template is None:
+        return "No chat template."
+    added = f" Specials that were added for it: {', '.join(chat.added)}." if chat.added else ""
+    swapped = ", ".join(f"{old} by {new}" for old, new in chat.renamed.items())
+    return f"Chat template: {chat.choice}.{added}" + (f" Replaced in it: {swapped}." if swapped else "")
+
+
 def _counts(provenance: Provenance) -> str:
     copied, made, special, unmatched = (int((provenance.kind_V == kind).sum()) for kind in range(4))
     return (
         f"{copied:,} rows of the same bytes, {made:,} by {provenance.method}, {special:,} of specials, "
         f"{unmatched:,} that are the mean of all"
     )
-
-
-def _check_written(folder: Path, model: Any, target: Tokenizer) -> None:
-    """Raises a `TransferError` unless the run can be read, is the model, and writes text."""
-    again, encoder = load_model(folder)
-    if encoder.vocabulary.fingerprint != target.vocabulary.fingerprint:
-        raise TransferError("the tokenizer that was written is another than the one that was given")
-    expected = names(to_dicts(model))
-    for name, x in names(to_dicts(again)).items():
-        if not np.array_equal(np.asarray(jax.device_get(x)), np.asarray(jax.device_get(expected[name]), x.dtype)):
-            raise TransferError(f"parameter '{name}' is not what was written")
-    written = generate(again, encoder, [b"The "], max_bytes=_WRITES, temperature=0.0)[0]
-    log.info("the transferred model writes %r", written)
