@@ -10,6 +10,8 @@ from lexitok.text.gguf_header import MAGIC
 from lexitok.text.gguf_tokenizer import load_gguf_tokenizer
 from lexitok.text.hugging_face_json import TokenizerJson
 from lexitok.text.hugging_face_tokenizer import KIND, HuggingFaceTokenizer
+from lexitok.text.merging.tokenizer import KIND as MERGED
+from lexitok.text.merging.tokenizer import with_merges
 from lexitok.text.padded_tokenizer import KIND as PADDED
 from lexitok.text.padded_tokenizer import PaddedTokenizer
 from lexitok.text.rank_files import load_rank_file
@@ -96,13 +98,15 @@ def _from_kept(content: dict[str, Any], data: bytes, name: str) -> Tokenizer:
         return HuggingFaceTokenizer.from_bytes(data)
     if kind == TIKTOKEN:
         return TiktokenTokenizer.from_bytes(data)
-    if kind == PADDED:
+    if kind in (PADDED, MERGED):
         try:
-            inner, size = base64.b64decode(content["tokenizer"], validate=True), int(content["size"])
+            inner = tokenizer_from_bytes(base64.b64decode(content["tokenizer"], validate=True))
+            return PaddedTokenizer(inner, int(content["size"])) if kind == PADDED else with_merges(inner, content)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{name}: a damaged tokenizer of the kind {kind!r}: {error!r}") from error
-        return PaddedTokenizer(tokenizer_from_bytes(inner), size)
-    raise ValueError(f"{name}: a tokenizer of the unknown kind {kind!r}; there are {KIND}, {TIKTOKEN}, {PADDED}")
+    raise ValueError(
+        f"{name}: a tokenizer of the unknown kind {kind!r}; there are {KIND}, {TIKTOKEN}, {PADDED}, {MERGED}"
+    )
 
 
 def _from_directory(path: pathlib.Path) -> Tokenizer:

@@ -32,7 +32,14 @@ def logits_in_blocks(h_BxSxD: Float[Array, "B S D"], vectors: VectorsOf, V: int,
 
 
 def read_out(
-    h_BxSxD: Float[Array, "B S D"], vectors: VectorsOf, V: int, query: Query, *, block: int, softcap: float = 0.0
+    h_BxSxD: Float[Array, "B S D"],
+    vectors: VectorsOf,
+    V: int,
+    query: Query,
+    *,
+    block: int,
+    softcap: float = 0.0,
+    used: Int[Array, ""] | None = None,
 ) -> Reductions:
     """As `api.read_out`, of logits `h · vectors(symbol)`.
 
@@ -43,15 +50,17 @@ def read_out(
       h_BxSxD, vectors, V, block: as of `logits_in_blocks`.
       query: what is asked; its `chunk` has no meaning.
       softcap: logits become `softcap * tanh(logit / softcap)`; 0: none.
+      used: symbols from this one on are none: their logits are minus infinity. None: all `V` are used.
     """
+    end = V if used is None else used
 
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(h_BxSxD, ids_C):
         logits = reference.capped(_logits(h_BxSxD, vectors(jnp.minimum(ids_C, V - 1))), softcap)
-        return _of_block(jnp.where((ids_C < V)[None, None, :], logits, -jnp.inf), ids_C, query)
+        return _of_block(jnp.where((ids_C < end)[None, None, :], logits, -jnp.inf), ids_C, query)
 
     def add(sums, ids_C):
-        return _together(sums, one(h_BxSxD, ids_C), query), None
+        return together(sums, one(h_BxSxD, ids_C), query), None
 
     blocks = _blocks(V, block)
     found, _ = jax.lax.scan(add, one(h_BxSxD, blocks[0]), blocks[1:])
@@ -91,7 +100,7 @@ def _of_block(logits_BxSxC: Array, ids_C: Array, query: Query) -> dict[str, Arra
     return out
 
 
-def _together(a: dict[str, Array], b: dict[str, Array], query: Query) -> dict[str, Array]:
+def together(a: dict[str, Array], b: dict[str, Array], query: Query) -> dict[str, Array]:
     """What two blocks, one behind the other, come to."""
     out = {name: a[name] + b[name] for name in ("target", "columns") if name in a}
     out["log_z"], out["largest"] = jnp.logaddexp(a["log_z"], b["log_z"]), jnp.maximum(a["largest"], b["largest"])
