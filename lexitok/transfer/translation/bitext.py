@@ -37,7 +37,7 @@ def read_bitext(source: str | Path, target: str | Path) -> list[Pair]:
 
 def _matched(source: Path, target: Path) -> Iterator[tuple[str, str, str]]:
     if ".jsonl" not in source.name:
-        yield "the text", *(_text(path).removesuffix("\n") for path in (source, target))
+        yield "the text", _text(source).removesuffix("\n"), _text(target).removesuffix("\n")
         return
     ours, theirs = _documents(source), _documents(target)
     for name, text in ours.items():
