@@ -88,6 +88,13 @@ def axes_of(variable: nnx.Variable, name: str = "") -> str:
     return axes
 
 
+def axes_by_name(tree: Any) -> dict[str, str]:
+    """The axes of every parameter of a model, by its dotted name; what is made (`lexitok.made`) has none."""
+    found = jax.tree_util.tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, nnx.Variable))[0]
+    parameters = [(leaf_name(path), x) for path, x in found if isinstance(x, nnx.Variable) and not isinstance(x, Made)]
+    return {name: axes_of(x, name) for name, x in parameters}
+
+
 def map_with_axes(function: Callable[[str | None, Any], Any], tree: Any) -> Any:
     """`tree` with every leaf replaced by `function(axes, leaf)`.
 

@@ -18,7 +18,7 @@ from lexitok.data.rows import pack_rows
 from lexitok.made import is_made, with_made
 from lexitok.models.build import model_for
 from lexitok.parameter_names import leaf_name, map_with_name
-from lexitok.text.vocabulary import Encoding, Vocabulary
+from lexitok.text.vocabulary import Encoding, Tokenizer, Vocabulary
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 LONGEST = 12  # bytes of a unit
@@ -117,9 +117,9 @@ def small(kind: str):
     return made(small_config(kind))
 
 
-def made(c: ConfigDict):
+def made(c: ConfigDict, tokenizer: Tokenizer | None = None):
     """The model of a config, with random parameters that make its predictions differ, and its encoder."""
-    encoder = make_encoder(c.text, Pairs() if needs_tokenizer(c.text) else None)
+    encoder = make_encoder(c.text, (tokenizer or Pairs()) if needs_tokenizer(c.text) else None)
     make = model_for(c, encoder)
     # Drawn here and not by the model: to compile its initialisation takes longer than the tests.
     rng = np.random.default_rng(0)

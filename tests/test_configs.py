@@ -47,7 +47,10 @@ VARIANTS = {
         "glyphs_told_apart,subword",
         "lexinvariant,subword,gpu1",
     ),
+    "continued": (),  # its variants are of runs: tests/training/test_token_distillation.py
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
+    "hypernetwork": ("tiny", "small", "gemma3_270m", "imitation,small", "published,small"),
+    "small_base": ("seed0",),
     "family": ("hat_v2,english", "subword,khmer"),
 }
 ALL = [(name, variant) for name, variants in VARIANTS.items() for variant in variants]

@@ -54,6 +54,23 @@ def define_config(default: str | None = None) -> ConfigFlag:
     )
 
 
+def named_values(flag: str, pairs: Sequence[str]) -> dict[str, str]:
+    """The values of a flag that is given once for each name, as NAME=VALUE.
+
+    Raises:
+      ConfigError: a value without a name, or a name that comes twice.
+    """
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or not value:
+            raise ConfigError(f"--{flag}: '{pair}' is no NAME=VALUE")
+        if name in found:
+            raise ConfigError(f"--{flag}: the name '{name}' comes twice")
+        found[name] = value
+    return found
+
+
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     """Parses the flags, runs `main`, and exits.
 

@@ -25,7 +25,7 @@ def default_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     c = ConfigDict()
-    # `stdlib`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
+    # `stdlib`, `digits`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
     c.source = "stdlib"
     c.train_split = "train"
     c.validation_split = "validation"
@@ -36,6 +36,26 @@ def _data() -> ConfigDict:
     c.units = 256  # W, units of a row
     c.packing_bins = 64  # rows that are filled at once; more: fuller rows, more memory
     c.workers = 0  # processes that prepare batches; 0: a thread of this one
+    # `own`: batches are under the tokenizer of `text`; `drawn`: each under one that is drawn for it from the text, in
+    # tokens of a source, for interfaces that make vectors of these (evaluation is under that of `text`)
+    c.tokenizers = "own"
+    c.drawn = _drawn()
+    return c
+
+
+def _drawn() -> ConfigDict:
+    c = ConfigDict()
+    c.source = ""  # file of the tokenizer whose tokens spell those of the drawn ones
+    c.parts = 8  # P, of a token at most
+    # `mixed`: sources are one text; `apart`: a batch and its tokenizer are of one source, which is the batch's language
+    c.languages = "mixed"
+    c.size = 32_768  # V, ids of each, with three specials and the 256 bytes
+    c.window_bytes = 1_000_000  # of text that a tokenizer is drawn from
+    c.longest = 15  # bytes of the longest token
+    c.stride = 1  # substrings start at every so-manieth character of a word; 4 in the published sampler
+    c.noise = 1e-5  # standard deviation of what is added to probabilities: the median over tokenizers; 0: none
+    c.noise_spread = 4.0  # standard deviation over tokenizers of that number's natural logarithm
+    c.whitespace = 8  # runs of a space, line break or tab up to so many bytes are tokens in any case
     return c
 
 
@@ -53,6 +73,7 @@ def _text() -> ConfigDict:
     # (Bolmo); see lexitok/text/boundaries
     c.boundary = "lagged"
     c.slots = 1  # positions that open a unit, for boundary `end_symbol`
+    # kind: `bpe`, `unigram`, or these with tokens that span words: `supertoken_bpe`, `supertoken_unigram`
     c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})
     return c
 
@@ -285,6 +306,31 @@ def semi_lexinvariant(**changes) -> ConfigDict:
     return _with(c, changes)
 
 
+@section("hypernetwork")
+def hypernetwork(**changes) -> ConfigDict:
+    """Interface: a small transformer makes a token's rows of those of the base model's tokens that spell it.
+
+    ZeTT (arXiv 2405.07883); the base model's table and backbone are taken from its run and stay as they are.
+    """
+    c = ConfigDict({"kind": "hypernetwork"})
+    c.run = ""  # directory of the base model's run
+    c.vocabulary = ""  # file of its tokenizer; empty: that of `run`, or without one the text's
+    c.vocabulary_fingerprint = ""  # no other vocabulary will do; empty: any, and a run writes down which
+    c.source = table(tied="yes")  # the base model's interface
+    c.parts = 8  # of its tokens that spell a token, at most
+    c.form = "residual"  # `residual`: on top of a heuristic; `published`: ZeTT's, without
+    c.heuristic_in = "mean"  # of how tokens enter: `mean`, `first`, `last`, `front_loaded`, `by_length`
+    c.heuristic_out = "mean"  # of how they leave, where the base model has two tables
+    c.alpha = 1.0  # of what is added to it, in deviations of the base model's rows
+    c.stack = transformer(D=256, L=3, H=4, K=4, N=64, F=512, feed_forward="plain", activation="gelu")
+    c.languages = 0  # that vocabularies are told apart by; 0: none
+    c.language = 0  # of the text's own vocabulary
+    # Of rows of tokens that the base model has, away from its own: `rmse`, `mse`, `huber`
+    c.lexical = ConfigDict({"weight": 0.5, "kind": "rmse"})
+    c.compute_dtype = "auto"  # of the stack; see `model.compute_dtype`
+    return _with(c, changes)
+
+
 def _interface(kind: str) -> ConfigDict:
     return ConfigDict({"kind": kind, "softcap": 0.0})  # softcap: of the logits; 0: none
 
@@ -318,6 +364,9 @@ def _optimizer() -> ConfigDict:
     c.clip = 1.0  # global norm of the gradient; 0: none
     c.frozen = ()  # parts of the model that stay as they are, by name, as `stage.backbone`
     c.frozen_dtype = "float32"  # of the matrices and tables in them: `float32`, `bfloat16`
+    # Symbols whose rows of the interface's tables are trained while the others stay as they are: ids and ranges, as
+    # `7,100:164`, and kinds of rows of the run in `train.start`, if a transfer wrote it, as `made`; empty: all.
+    c.rows = ""
     c.accumulate = 1  # micro-batches a step; they divide data.rows
     c.schedule = "cosine"  # `cosine`, `wsd`, `power`, `constant`
     c.warmup = 100  # steps
@@ -333,6 +382,37 @@ def _objective() -> ConfigDict:
     c.z_loss = 0.0  # weight of the squared log-normaliser
     c.chunk = 512  # positions of a row whose logits are computed at once
     return c
+
+
+@section("imitation")
+def imitation(**changes) -> ConfigDict:
+    """Objective: a hypernetwork finds again the rows that its source has (the first phase of ZeTT's training)."""
+    c = ConfigDict({"kind": "imitation"})
+    c.tokens = 16_384  # of the source that a step is about
+    c.chunk = 512  # as of the other objectives: of evaluation
+    return _with(c, changes)
+
+
+@section("token_distillation")
+def token_distillation(**changes) -> ConfigDict:
+    """Objective: the hidden states of a teacher that reads the same bytes in other tokens (arXiv 2505.20133)."""
+    c = ConfigDict()
+    c.kind = "token_distillation"
+    c.teacher = teacher()
+    c.layer = -1  # whose states are compared: -1, the last, after the final norm; or blocks that were gone through
+    c.next_token_weight = 0.0  # of the nats of the next symbol, which are added
+    c.chunk = 512
+    return _with(c, changes)
+
+
+def teacher(**changes) -> ConfigDict:
+    """A model of another run that an objective reads."""
+    c = ConfigDict()
+    c.run = ""  # its directory
+    c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
+    c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
+    c.symbols = 1024  # of a row, in its tokens
+    return _with(c, changes)
 
 
 def _train() -> ConfigDict:

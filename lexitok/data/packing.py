@@ -30,7 +30,7 @@ _ACCOUNT = [field.name for field in dataclasses.fields(PipelineReport)]
 _BYTES_IN, _DOCUMENTS, _LOSSY, _EMPTY = map(
     _ACCOUNT.index, ("bytes_in", "documents", "lossy_documents", "empty_documents")
 )
-_EMPTY_AT_MOST = 1_000_000  # documents in a row, before it is taken for a mistake
+EMPTY_AT_MOST = 1_000_000  # documents in a row, before it is taken for a mistake
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Packing:
       first, second: budgets of a row for each tokenisation; `second` None where there is one.
       bins: rows that are filled at once; rounded up to whole batches.
       seed: of the order of rows in a group.
+      share: which part of a batch's rows is given out, and of how many, that divide the rows.
     """
 
     rows: int
@@ -49,6 +50,7 @@ class Packing:
     second: Budget | None
     bins: int
     seed: int
+    share: tuple[int, int] = (0, 1)
 
     @property
     def group_rows(self) -> int:
@@ -76,11 +78,19 @@ class PackIterDataset(grain.IterDataset):
 
 @dataclasses.dataclass(frozen=True)
 class CutDocument:
-    """The pieces of a document, the raw bytes that each of them takes, and whether a tokenizer changed the document."""
+    """A document, or a part of one, in pieces.
+
+    Attributes:
+      pieces: its pieces.
+      nbytes: raw bytes that each of them takes.
+      lossy: whether a tokenizer changed the document.
+      ends: whether the last piece is the document's last.
+    """
 
     pieces: list[Piece]
     nbytes: list[int]
     lossy: bool
+    ends: bool = True
 
 
 class Cutter:
@@ -97,13 +107,14 @@ class Cutter:
         first, second = self._packing.first, self._packing.second
         if self._second is None or second is None:
             pieces = cut(stream, first.S, first.W)
-            return CutDocument(pieces, _raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy)
+            return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy)
         other, other_lossy = self._second.measure(raw.data, raw.id)
         pieces = cut_together(stream, other, (first, second), self._classes, raw.id)
-        return CutDocument(pieces, _raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or other_lossy)
+        return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or other_lossy)
 
 
-def _raw_bytes(pieces: list[Piece], nbytes: np.ndarray, total: int) -> list[int]:
+def raw_bytes(pieces: list[Piece], nbytes: np.ndarray, total: int) -> list[int]:
+    """The raw bytes that each piece takes: of a text of `total` bytes whose symbols stand for `nbytes`."""
     starts = np.cumsum([0] + [len(piece) for piece in pieces[:-1]])
     found = np.add.reduceat(nbytes, starts, dtype=np.int64).tolist()
     found[-1] = total - sum(found[:-1])  # what the encoder or the cut had left of the document would show as dropped
@@ -168,7 +179,7 @@ class PackIterator(grain.DatasetIterator):
             self._document_state = before
             if raw.data:
                 self._document = self._cutter(raw)
-            elif (seen := group.count_empty()) >= _EMPTY_AT_MOST and group.is_empty:
+            elif (seen := group.count_empty()) >= EMPTY_AT_MOST and group.is_empty:
                 raise SourceError(f"{raw.id}: {seen} documents in a row are empty; is data.field the right one?")
         return self._document
 
@@ -200,21 +211,26 @@ class Group:
                 return number
             self._rows.put(row, piece)
             self._accounts[row, _BYTES_IN] += document.nbytes[number]
-            if number == last:
+            if number == last and document.ends:
                 self._accounts[row, _DOCUMENTS] += 1
                 self._accounts[row, _LOSSY] += document.lossy
         return last + 1
 
     def batches(self, seed: Sequence[int]) -> Iterator[Packed]:
-        """The batches of the group, rows in random order. Of the last group of all, unused rows come last."""
+        """The batches of the group, rows in random order. Of the last group of all, unused rows come last.
+
+        The order and the rows' seeds are those of whole batches, whatever the share.
+        """
         group, pieces = self._rows.batch, self._rows.pieces
         used = int((pieces > 0).sum())
         order = np.append(np.random.default_rng(seed).permutation(used), np.arange(used, len(pieces)))
         # Other processes and workers have groups of the same numbers: what is in the rows tells them apart.
         own = np.random.default_rng((*seed, zlib.crc32(group.tokens.symbols_BxS)))
         group.seeds_B[:] = own.integers(0, 1 << 31, len(pieces))
-        for start in range(0, used, self._packing.rows):
-            rows = order[start : start + self._packing.rows]
+        part, parts = self._packing.share
+        each = self._packing.rows // parts
+        for start in range(part * each, used + part * each, self._packing.rows):
+            rows = order[start : start + each]
             batch = jax.tree.map(operator.itemgetter(rows), group)
             yield Packed(batch, self._accounts[rows].sum(axis=0) + _batch_account(batch))
 

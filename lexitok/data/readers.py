@@ -49,13 +49,13 @@ def fixed_part(pattern: str) -> pathlib.Path:
 def read_text(path: pathlib.Path, name: str, field: str) -> Iterator[RawDocument]:
     """The whole file as one document."""
     del field
-    with _opened(path) as file:
+    with opened(path) as file:
         yield RawDocument(name, file.read())
 
 
 def read_jsonl(path: pathlib.Path, name: str, field: str) -> Iterator[RawDocument]:
     """A document a line, in `field` of a JSON object; null is an empty document, blank lines are none."""
-    with _opened(path) as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield RawDocument(f"{name}:{number}", _json_field(line, field, f"{path}:{number}"))
@@ -102,7 +102,7 @@ READERS: dict[str, Reader] = {"text": read_text, "jsonl": read_jsonl, "parquet":
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
+def opened(path: pathlib.Path) -> Iterator[Any]:
     """A file, decompressed as its name says; damage in it is a `SourceError` that names it."""
     decompressors: dict[str, Callable[[IO[bytes]], Any]] = {
         ".gz": gzip.open,

@@ -9,11 +9,11 @@ from typing import Any, SupportsIndex, cast
 import grain
 import tensorflow_datasets as tfds
 
-from lexitok.data import stdlib
+from lexitok.data import digits, stdlib
 from lexitok.data.prepare import Recipe, prepared
 from lexitok.data.readers import READERS, SPLITS, RawDocument, Reader, SourceError, fixed_part, matching_files
 
-KINDS = ("stdlib", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
+KINDS = ("stdlib", "digits", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
 _WEIGHT = re.compile(r"\s*([0-9.]+(?:e-?[0-9]+)?)\s*\*\s*(?=[a-z])")
 _STORED_FIELD = "text"  # of what `prepare` writes
 
@@ -82,6 +82,28 @@ class Corpus:
             yield document
 
 
+def shuffled(
+    corpus: Corpus, *, seed: int, share: tuple[int, int] = (0, 1), epochs: int | None = None
+) -> list[grain.MapDataset]:
+    """The documents of each source for training, in random order, epoch after epoch.
+
+    Args:
+      corpus: the sources.
+      seed: of the order.
+      share: its number and how many there are, if documents are divided among several processes.
+      epochs: how often to go through the documents; None: without end.
+
+    Raises:
+      ValueError: a source has fewer documents than there are shares.
+    """
+    index, count = share
+    for source in corpus.sources:
+        if len(source) < count:
+            raise ValueError(f"{source.name} has {len(source)} documents, fewer than the {count} processes")
+    parts = [grain.MapDataset.source(source)[index::count] for source in corpus.sources]  # no document is shared
+    return [part.seed(seed).shuffle().repeat(epochs) for part in parts]
+
+
 def mixed(parts: Sequence[grain.MapDataset], weights: Sequence[float]) -> grain.MapDataset:
     """Data sets that take turns by weight."""
     return parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
@@ -121,8 +143,8 @@ def _open(name: str, split: str, cache: str | os.PathLike, field: str) -> Source
     kind, _, argument = name.partition(":")
     if kind == "tfds" and argument:
         return _source(name, split, _tfds_builder(name, argument), field)
-    if name == "stdlib":
-        return _source(name, split, prepared(_stdlib_recipe(), cache), _STORED_FIELD)
+    if name in _EMBEDDED:
+        return _source(name, split, prepared(_EMBEDDED[name](), cache), _STORED_FIELD)
     if kind in READERS and argument:
         return _source(name, split, prepared(_files_recipe(name, kind, argument, field), cache), _STORED_FIELD)
     raise SourceError(f"unknown source {name!r}; there are {', '.join(KINDS)}, joined by ' + ', weighted by '0.5*'")
@@ -163,6 +185,19 @@ def _stdlib_recipe() -> Recipe:
         state=[stdlib.revision(), state],
         read={"": stdlib.read_stdlib},
     )
+
+
+def _digits_recipe() -> Recipe:
+    return Recipe(
+        name="digits",
+        description="Numbers that are copied and added.",
+        license=digits.LICENSE,
+        state=[digits.VERSION, digits.DOCUMENTS, digits.LINES],
+        read={"": digits.read_digits},
+    )
+
+
+_EMBEDDED = {"stdlib": _stdlib_recipe, "digits": _digits_recipe}  # sources without files
 
 
 def _files_recipe(name: str, kind: str, pattern: str, field: str) -> Recipe:

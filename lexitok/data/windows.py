@@ -45,6 +45,7 @@ def eval_batches(
     encoder: Encoder,
     second: Tokenisation | None = None,
     *,
+    vocabulary: Any = None,
     rows: int,
     symbols: int,
     units: int,
@@ -56,6 +57,7 @@ def eval_batches(
       documents: raw bytes; of an empty one the end (`eot`) is scored.
       encoder: documents to symbols.
       second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
+      vocabulary: of all batches (`Batch.vocabulary`); None: the model's.
       rows: of a batch, which is filled until a window fits into none of them; the last batch is padded.
       symbols, units: budgets of a row (`units` for boundaries other than `none`).
       overlap: fraction of a window of a long document that is context for the rest.
@@ -68,7 +70,7 @@ def eval_batches(
     sides = [(encoder, budget)] if second is None else [(encoder, budget), (second.encoder, second.budget)]
     encoders, budgets = zip(*sides, strict=True)
     classes: Any = tuple(classes_of(each.vocabulary) for each in encoders) if second is not None else None
-    open_batch = _OpenBatch(rows, budgets)
+    open_batch = _OpenBatch(rows, budgets, vocabulary)
     for number, data in enumerate(documents):
         streams = [each.encode(data, f"document {number}") for each in encoders]
         before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
@@ -87,8 +89,8 @@ def eval_batches(
 class _OpenBatch:
     """The batch that is being filled: its rows, and what they score."""
 
-    def __init__(self, rows: int, budgets: tuple[Budget, ...]):
-        self._budgets, self._count, self._flushed = budgets, rows, 0
+    def __init__(self, rows: int, budgets: tuple[Budget, ...], vocabulary: Any):
+        self._budgets, self._count, self._vocabulary, self._flushed = budgets, rows, vocabulary, 0
         self._empty()
 
     def _empty(self) -> None:
@@ -106,7 +108,8 @@ class _OpenBatch:
 
     def flush(self) -> ScoredBatch:
         """The batch and what it scores; holds nothing after that."""
-        batch = dataclasses.replace(self.rows.batch, seeds_B=row_seeds(self._count, 0, self._flushed))
+        seeds_B = row_seeds(self._count, 0, self._flushed)
+        batch = dataclasses.replace(self.rows.batch, seeds_B=seeds_B, vocabulary=self._vocabulary)
         scored = tuple(self.scored)
         self._flushed += 1
         self._empty()

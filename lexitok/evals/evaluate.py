@@ -105,6 +105,7 @@ def evaluate(
     overlap: float,
     words: str | Splitter = "whitespace",
     chunk: int = CHUNK,
+    vocabulary: Any = None,
 ) -> Evaluation:
     """Scores whole documents on the mesh that is set (`jax.set_mesh`), rows split over it, or on the default device.
 
@@ -116,6 +117,8 @@ def evaluate(
       overlap: fraction of a window of a long document that is context for the rest.
       words: splitter of the raw bytes, by its name or itself; to be the same for all models that are compared.
       chunk: positions of a row whose logits are computed at once: no result depends on it, memory does.
+      vocabulary: of every batch, where the encoder's is another than the model's own: what the model's interface makes
+        the vectors of its symbols from (as `Spelled(source, P)(encoder.vocabulary)`, of `lexitok.data.spelling`).
 
     Raises:
       EvaluationError: there are no documents.
@@ -126,7 +129,14 @@ def evaluate(
         raise EvaluationError("there are no documents to evaluate: check data.source and data.validation_split")
     splitter = make_splitter(words, max_unit_bytes=LONGEST_WORD) if isinstance(words, str) else words
     batches = functools.partial(
-        eval_batches, documents, encoder, rows=rows, symbols=symbols, units=units, overlap=overlap
+        eval_batches,
+        documents,
+        encoder,
+        vocabulary=vocabulary,
+        rows=rows,
+        symbols=symbols,
+        units=units,
+        overlap=overlap,
     )
     compile_for(model, next(batches())[0], chunk)
     began = time.perf_counter()

@@ -14,6 +14,7 @@ import jax
 from jax.sharding import Mesh
 
 from lexitok.config.files import to_json
+from lexitok.hub.chat_template import gguf_template, write_template
 from lexitok.hub.load import load
 from lexitok.hub.save import save
 from lexitok.hub.stored_tensors import HubError
@@ -24,7 +25,7 @@ from lexitok.runs.load import load_model
 from lexitok.runs.run import CONFIG, read_config
 from lexitok.runs.writing import write_whole
 
-TOKENIZER = "tokenizer"  # folder of a converted run: the tokenizer's own files, as they came
+TOKENIZER = "tokenizer"  # folder of a converted run: the tokenizer's own files, as they came, and its chat template
 
 
 def to_run(
@@ -54,7 +55,13 @@ def to_run(
     versions = {"jax": jax.__version__, "converted from": str(source)}
     record = RunRecord(loaded.config, loaded.tokenizer.to_bytes(), versions)
     files_of = next((Path(at) for at in (tokenizer, source) if at is not None and Path(at).is_dir()), None)
-    write_run(workdir, record, loaded.model, files_of=files_of)
+    template = gguf_template(source) if files_of is None else None
+
+    def finish(folder: Path) -> None:
+        if template is not None:
+            write_template(folder / TOKENIZER, template)
+
+    write_run(workdir, record, loaded.model, files_of=files_of, finish=finish)
 
 
 def check_free(workdir: Path) -> None:

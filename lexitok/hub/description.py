@@ -20,8 +20,8 @@ from lexitok.hub.gguf_metadata import GgufMetadata
 from lexitok.hub.places import FilePlace, in_gguf, in_safetensors
 from lexitok.hub.safetensors_files import SafetensorsFiles, inside
 from lexitok.hub.stored_tensors import HubError, StoredTensors
-from lexitok.models.build import compute_dtype
 from lexitok.models.token_lm import TokenLM
+from lexitok.nn.dtypes import compute_dtype
 
 CONFIG = "config.json"
 LONGEST_ROW = 1024  # symbols of a row that a converted run is evaluated with, unless its model has seen fewer

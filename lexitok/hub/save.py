@@ -25,7 +25,8 @@ from lexitok.hub.model_settings import ModelSettings, settings_of
 from lexitok.hub.places import Place
 from lexitok.hub.safetensors_writer import Written, write_tensors
 from lexitok.hub.stored_tensors import HubError
-from lexitok.hub.tokenizer_out import write_tokenizer
+from lexitok.hub.tokenizer_out import has_tokenizer, write_tokenizer
+from lexitok.models.build import with_table
 from lexitok.parameter_names import names, to_dicts
 from lexitok.text.vocabulary import Tokenizer
 
@@ -49,11 +50,11 @@ def save(
 
     Args:
       model: a `TokenLM`, wherever its parameters are. What is written follows it, not its config: a table that was
-        exchanged for another is written as it is.
+        exchanged for another is written as it is, and rows that a hypernetwork makes as it makes them.
       config: the whole tree that it was made by; it says where the model came from.
       path: of the new directory; there must be nothing yet.
       tokenizer: to be written with it; None: none.
-      files_of: a directory whose tokenizer files are copied as they are, in place of writing them.
+      files_of: a directory whose tokenizer files are copied as they are; only what it lacks is written.
       dtype: `float32`, `bfloat16`, `float16`.
       family: that it is to be written as; None: what it came from, or the first that can say what it is.
       shard_gb: size of a file, in units of 10^9 bytes, at most.
@@ -71,6 +72,7 @@ def save(
         raise HubError(f"unknown dtype '{dtype}'; there are {', '.join(FLOATS)}")
     if path.exists():
         raise HubError(f"there is something at {path} already; name a directory that does not exist")
+    model = with_table(model)
     settings = settings_of(model, config)
     if tokenizer is not None:
         tokenizer = fitted(tokenizer, settings.V, "the model to be written")
@@ -84,7 +86,8 @@ def save(
         sizes = model_sizes(settings.model, settings.V)
         write_tensors(partial, tensors_to_write(names(to_dicts(model)), chosen, sizes, dtype), int(shard_gb * 1e9))
         write_tokenizer(partial, tokenizer, None if files_of is None else Path(files_of))
-        _check_written(partial, settings, tokenizer if files_of is not None else None)
+        copied = files_of is not None and has_tokenizer(Path(files_of))
+        _check_written(partial, settings, tokenizer if copied else None)
         os.rename(partial, path)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lexitok.hub.stored_tensors import HubError
 from lexitok.text.tokenizer_export import tokenizer_json
+from lexitok.text.tokenizer_files import IN_DIRECTORY
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 
 FILES = (
@@ -23,28 +24,34 @@ def copy_tokenizer_files(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a directory has a tokenizer's own files, and not only what lies beside them."""
+    return any((folder / name).is_file() for name in (*IN_DIRECTORY, "vocab.json"))
+
+
 def write_tokenizer(folder: Path, tokenizer: Tokenizer | None, files_of: Path | None) -> None:
     """Writes a tokenizer into a checkpoint's directory.
 
     Args:
       folder: the directory.
       tokenizer: None: there is none.
-      files_of: a directory whose files are copied in place of writing any; None: they are written.
+      files_of: a directory whose files are copied; the tokenizer is written only if it is not among them. None: it is
+        written.
 
     Raises:
       HubError: a tokenizer that cannot be written as a `tokenizer.json`.
     """
     if files_of is not None:
         copy_tokenizer_files(files_of, folder)
-        return
-    if tokenizer is None:
+    if tokenizer is None or has_tokenizer(folder):
         return
     try:
         (folder / "tokenizer.json").write_bytes(tokenizer_json(tokenizer))
     except ValueError as error:
         raise HubError(f"{error}; copy its own files with files_of, or write the model without a tokenizer") from error
-    settings = json.dumps(_settings(tokenizer.vocabulary), indent=2, ensure_ascii=False)
-    (folder / "tokenizer_config.json").write_text(settings + "\n", encoding="utf-8")
+    if not (folder / "tokenizer_config.json").is_file():
+        settings = json.dumps(_settings(tokenizer.vocabulary), indent=2, ensure_ascii=False)
+        (folder / "tokenizer_config.json").write_text(settings + "\n", encoding="utf-8")
 
 
 def _settings(vocabulary: Vocabulary) -> dict[str, Any]:

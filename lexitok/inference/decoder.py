@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference.queues import Call, next_call
+from lexitok.models.build import with_table
 from lexitok.models.calls import CompletedUnits, ReadCall
 from lexitok.models.decodable import check_decodable
 from lexitok.text.boundaries import Close, Cursor, Read
@@ -68,6 +69,7 @@ class Decoder:
           ValueError: the model and the encoder do not go together, or the model cannot be decoded.
         """
         _check(model, encoder)
+        model = with_table(model)
         self.longest = model.longest_unit(encoder)
         self.cursors: list[Cursor] = [encoder.rule.cursor() for _ in range(rows)]
         self._room = -(-symbols // ROOM) * ROOM

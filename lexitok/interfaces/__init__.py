@@ -1,6 +1,5 @@
 """How symbols enter and leave a model, once bound to a batch. A new interface is one file and a line here."""
 
-from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from flax import nnx
@@ -10,8 +9,10 @@ from ml_collections import ConfigDict
 from lexitok.interfaces.binary import BinaryCodes
 from lexitok.interfaces.bound import Bound
 from lexitok.interfaces.glyphs import Glyphs, pin_font
+from lexitok.interfaces.hypernetwork import Hypernetwork, pin_source, source_vocabulary
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
+from lexitok.text.vocabulary import Vocabulary
 
 INTERFACES: dict[str, Any] = {
     "table": Table,
@@ -19,10 +20,12 @@ INTERFACES: dict[str, Any] = {
     "glyphs": Glyphs,
     "lexinvariant": Lexinvariant,
     "semi_lexinvariant": SemiLexinvariant,
+    "hypernetwork": Hypernetwork,
 }
-_PINS = {"glyphs": pin_font}
+_PINS = {"glyphs": pin_font, "hypernetwork": pin_source}
+_SYMBOLS = {"hypernetwork": source_vocabulary}  # where rows are of other symbols than the text's
 
-__all__ = ["INTERFACES", "Bound", "Interface", "make_interface", "pin"]
+__all__ = ["INTERFACES", "Bound", "Interface", "make_interface", "pin", "row_vocabulary"]
 
 
 @runtime_checkable
@@ -46,7 +49,7 @@ class Interface(Protocol):
         ...
 
 
-def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, tokens: Sequence[bytes] = ()) -> Interface:
+def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, vocabulary: Vocabulary | None = None) -> Interface:
     """The interface that a config section names.
 
     Args:
@@ -54,17 +57,31 @@ def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, tokens: Sequen
       V: symbols.
       D: width of the vectors that enter and leave.
       rngs: for the parameters.
-      tokens: the bytes of each symbol, specials empty, for interfaces that look at them.
+      vocabulary: of the symbols, for interfaces that look at it: their classes say that they need its `tokens` (the
+        bytes of each symbol, specials empty) or the whole `vocabulary`.
 
     Raises:
       ValueError: an unknown kind, or settings that cannot be.
     """
     if c.kind not in INTERFACES:
         raise ValueError(f"unknown interface.kind '{c.kind}'; there are {', '.join(INTERFACES)}")
-    return INTERFACES[c.kind](c, V, D, tokens, rngs=rngs)
+    interface = INTERFACES[c.kind]
+    there_are = {"tokens": () if vocabulary is None else vocabulary.token_bytes, "vocabulary": vocabulary}
+    needed = {name: there_are[name] for name in getattr(interface, "needs", ())}
+    return interface(c, V, D, **needed, rngs=rngs)
 
 
 def pin(c: ConfigDict) -> None:
     """Writes into a config section what its interface takes from outside, so that a checkpoint's config says it."""
     if c.kind in _PINS:
         _PINS[c.kind](c)
+
+
+def row_vocabulary(c: ConfigDict, vocabulary: Vocabulary) -> Vocabulary:
+    """The vocabulary whose ids the rows of an interface's parameters are, by its config section.
+
+    Args:
+      c: the section.
+      vocabulary: of the text.
+    """
+    return _SYMBOLS[c.kind](c, vocabulary) if c.kind in _SYMBOLS else vocabulary

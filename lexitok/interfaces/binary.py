@@ -1,7 +1,5 @@
 """Fixed minimal binary codes: a symbol enters as the bits of its id, tiled to the width (arXiv 2605.09751)."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,8 +29,7 @@ class BinaryCodes(LearnedReadOut):
     long. With `plus_minus` all have root mean square 1, and none is zero. How inputs are normalised is not published.
     """
 
-    def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
-        del tokens
+    def __init__(self, c: ConfigDict, V: int, D: int, *, rngs: nnx.Rngs):
         super().__init__(V, D, softcap=c.softcap, rngs=rngs)
         for name, known in (("recoding", RECODINGS), ("lift", LIFTS), ("norm", NORMS)):
             if c[name] not in known:

@@ -2,8 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
@@ -26,6 +27,32 @@ class Bound(Protocol):
     def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
         """What is asked of the logits, without holding all of them."""
         ...
+
+
+def refuse_vocabulary(vocabulary: Any, interface: object) -> None:
+    """Raises a ValueError if a batch has a vocabulary of its own, which the interface's vectors are not made from."""
+    if vocabulary is not None:
+        raise ValueError(
+            f"the batch has a vocabulary of its own, and the interface {type(interface).__name__} has vectors for the "
+            "symbols of the model's: data.tokenizers 'drawn' needs one that makes them from what the batch says"
+        )
+
+
+@runtime_checkable
+class WithLoss(Protocol):
+    """An interface that was bound, with a loss of its own beside predictions.
+
+    Attributes:
+      loss: scalar, to be added to the mean of the nats over targets.
+    """
+
+    @property
+    def loss(self) -> Float[Array, ""]: ...
+
+
+def loss_of(bound: Bound) -> Float[Array, ""]:
+    """The loss of its own that a bound interface has; most have none, which is 0."""
+    return bound.loss if isinstance(bound, WithLoss) else jnp.zeros((), jnp.float32)
 
 
 @dataclasses.dataclass(frozen=True)

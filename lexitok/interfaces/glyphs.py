@@ -58,6 +58,8 @@ class Glyphs(LearnedReadOut):
       FontError: the font cannot be found or read, or is not that of `c.font_fingerprint`.
     """
 
+    needs = ("tokens",)
+
     def __init__(
         self, c: ConfigDict | FrozenConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs
     ):

@@ -6,7 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from lexitok.interfaces.bound import Bound, TableBound
+from lexitok.interfaces.bound import Bound, TableBound, refuse_vocabulary
 from lexitok.nn.parameters import normal
 
 
@@ -42,5 +42,6 @@ class LearnedReadOut(nnx.Module):
 
     def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
         """The interface for the rows of a batch: the same for all."""
-        del seeds_B, vocabulary
+        del seeds_B
+        refuse_vocabulary(vocabulary, self)
         return TableBound(self.vectors, self.table_out, self.softcap)

@@ -6,7 +6,7 @@ no `[B, V, D]` array exists, neither on the way in, nor in the loss, nor on the 
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
-from lexitok.interfaces.bound import Bound
+from lexitok.interfaces.bound import Bound, refuse_vocabulary
 from lexitok.nn.parameters import normal
 from lexitok.ops.read_out import Query, Reductions
 from lexitok.ops.read_out.blocked import block_size, logits_in_blocks, read_out
@@ -99,7 +99,7 @@ class _Tied(nnx.Module):
 
     def bind(self, seeds_B: Int[Array, "B"], vocabulary: Any = None) -> Bound:
         """The interface for the rows of a batch, with these seeds."""
-        del vocabulary
+        refuse_vocabulary(vocabulary, self)
         vectors = functools.partial(self._vectors, self._learned(), seeds_B)
         return RowsBound(vectors, self.D, self.vocabulary_size, self.softcap)
 
@@ -117,8 +117,8 @@ class Lexinvariant(_Tied):
     No parameters. `p(x) = p(π(x))` for every permutation `π` of the symbols, over the draw of the vectors.
     """
 
-    def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
-        del tokens, rngs
+    def __init__(self, c: ConfigDict, V: int, D: int, *, rngs: nnx.Rngs):
+        del rngs
         self.vocabulary_size, self.D, self.softcap = V, D, c.softcap
 
     def _vectors(self, learned: Any, seeds_B: Array, symbols_BxC: Array) -> Float[Array, "B C D"]:
@@ -131,8 +131,7 @@ class SemiLexinvariant(_Tied):
     A regulariser (section 5): when the model is evaluated (`evaluated`), the probability is `random_evaluated`.
     """
 
-    def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
-        del tokens
+    def __init__(self, c: ConfigDict, V: int, D: int, *, rngs: nnx.Rngs):
         for name in ("random", "random_evaluated"):
             if not 0.0 <= c[name] <= 1.0:
                 raise ValueError(f"interface.{name} is {c[name]}; it is a probability, from 0 to 1")

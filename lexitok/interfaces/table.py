@@ -1,7 +1,5 @@
 """The learned table: a vector a symbol, tied to the read-out or not."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -20,8 +18,7 @@ class Table(LearnedReadOut):
     0: each has its own, and an id out of range enters as NaN: no other symbol's vector, and no step goes on with it.
     """
 
-    def __init__(self, c: ConfigDict, V: int, D: int, tokens: Sequence[bytes] = (), *, rngs: nnx.Rngs):
-        del tokens
+    def __init__(self, c: ConfigDict, V: int, D: int, *, rngs: nnx.Rngs):
         if c.tied not in ("yes", "no"):
             raise ValueError(f"interface.tied is 'yes' or 'no', not '{c.tied}'")
         if c.table_rows and (V % c.table_rows or c.tied == "yes"):

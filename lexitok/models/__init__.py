@@ -1,8 +1,8 @@
 """The models, by name. A new model is one file and a line here.
 
-A model's class says which kinds of text it reads (`kinds_of_text`), what it wants to know of the vocabulary (`needs`:
-`tokens`, `unit_tokens`), and what has to hold of the other settings (`check(config)`). It is trained and evaluated by
-`read_out`, and decoded by what `lexitok.models.decodable` says. The function that makes its section of the config is
+A model's class says which kinds of text it reads (`kinds_of_text`), what it wants to know of the symbols (`needs`:
+`vocabulary`, `unit_tokens`), and what has to hold of the other settings (`check(config)`). It is trained and evaluated
+by `read_out`, and decoded by what `lexitok.models.decodable` says. The function that makes its section of the config is
 registered with `lexitok.config.section`.
 """
 

@@ -4,38 +4,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from lexitok.data.encoders import Encoder, unit_tokens
+from lexitok.interfaces.hypernetwork import Hypernetwork, as_table
 from lexitok.models import MODELS
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-
-
-def compute_dtype(name: str) -> jnp.dtype:
-    """The dtype of activations: parameters, softmaxes and losses are float32 whatever it is.
-
-    `auto` is bfloat16 on accelerators and float32 on CPUs.
-    """
-    if name == "auto":
-        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
-    if name not in DTYPES:
-        raise ValueError(f"unknown compute_dtype '{name}'; there are auto, {', '.join(DTYPES)}")
-    return jnp.dtype(DTYPES[name])
+from lexitok.nn.dtypes import compute_dtype
+from lexitok.text.vocabulary import Vocabulary
 
 
 def model_maker(
-    config: ConfigDict, V: int, tokens: Sequence[bytes] = (), unit_tokens: Sequence[bytes] = ()
+    config: ConfigDict, V: int, vocabulary: Vocabulary | None = None, unit_tokens: Sequence[bytes] = ()
 ) -> Callable[[nnx.Rngs], Any]:
     """A function that makes the model that `config.model` describes, for `V` symbols.
 
     Args:
       config: the whole tree.
       V: symbols of the softmax.
-      tokens: the bytes of each symbol, specials empty, for interfaces that look at them.
-      unit_tokens: of the tokenizer whose tokens are the units, for embeddings that know them.
+      vocabulary: of the symbols, for interfaces that look at it.
+      unit_tokens: the bytes of each token of the tokenizer whose tokens are the units, for embeddings that know them.
 
     Raises:
       ValueError: an unknown kind, or parts that do not go together.
@@ -49,7 +37,7 @@ def model_maker(
         raise ValueError(f"model.kind '{c.kind}' needs text.kind {wanted}, not '{config.text.kind}'")
     model.check(config)
     dtype = compute_dtype(c.compute_dtype)
-    there_are = {"tokens": tokens, "unit_tokens": unit_tokens}
+    there_are = {"vocabulary": vocabulary, "unit_tokens": unit_tokens}
     needed = {name: there_are[name] for name in model.needs}
     return lambda rngs: model(c, V, **needed, dtype=dtype, rngs=rngs)
 
@@ -57,7 +45,19 @@ def model_maker(
 def model_for(config: ConfigDict, encoder: Encoder) -> Callable[[nnx.Rngs], Any]:
     """As `model_maker`, for the symbols of an encoder."""
     vocabulary = encoder.vocabulary
-    return model_maker(config, vocabulary.size, vocabulary.token_bytes, unit_tokens(encoder))
+    return model_maker(config, vocabulary.size, vocabulary, unit_tokens(encoder))
+
+
+def with_table(model: Any) -> Any:
+    """The model with a learned table in place of an interface that makes one: the same predictions, made once.
+
+    A hypernetwork's model is decoded and exported so; other models are returned as they are.
+    """
+    if not isinstance(getattr(model, "interface", None), Hypernetwork):
+        return model
+    out = jax.tree.map(lambda leaf: leaf, model)
+    out.interface = as_table(model.interface)
+    return out
 
 
 def evaluated(model: Any) -> Any:

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch, Units
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
+from lexitok.interfaces.bound import loss_of
 from lexitok.models import stage_decoding
 from lexitok.models.calls import CompletedUnits, ReadCall
 from lexitok.models.causality import check_causal, check_stage
@@ -28,6 +29,7 @@ from lexitok.models.stage_decoding import StageState
 from lexitok.nn.parameters import normal
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
+from lexitok.text.vocabulary import Vocabulary
 
 
 @jax.tree_util.register_dataclass
@@ -47,12 +49,12 @@ class UnitState:
 class ByteUnitLM(nnx.Module):
     """A byte interface around a stage; `c` is a `lexitok.config.byte_unit_lm` section, frozen.
 
-    `tokens` are the bytes of the symbols, for interfaces that look at them; `unit_tokens` those of the tokenizer whose
-    tokens are the units, for embeddings that know them.
+    `vocabulary` is of the symbols, for interfaces that look at it; `unit_tokens` are the bytes of the tokens that are
+    the units, for embeddings that know them.
     """
 
     kinds_of_text = ("byte_units",)
-    needs = ("tokens", "unit_tokens")
+    needs = ("vocabulary", "unit_tokens")
 
     @staticmethod
     def check(config: ConfigDict) -> None:
@@ -64,7 +66,7 @@ class ByteUnitLM(nnx.Module):
         c: ConfigDict,
         V: int,
         *,
-        tokens: Sequence[bytes] = (),
+        vocabulary: Vocabulary | None = None,
         unit_tokens: Sequence[bytes] = (),
         dtype: DTypeLike,
         rngs: nnx.Rngs,
@@ -72,7 +74,7 @@ class ByteUnitLM(nnx.Module):
         self.c = c
         self.dtype = dtype
         E = c.stage.encoder.D
-        self.interface = make_interface(c.interface, V, E, rngs, tokens)
+        self.interface = make_interface(c.interface, V, E, rngs, vocabulary)
         self.additions = make_additions(c.embedding, E, rngs, unit_tokens, c.interface.get("table_rows", 0))
         self.slots = normal(rngs, "P E", (c.stage.slots, E), 1) if c.stage.slots > 1 else None
         self.stage = Stage(c.stage, dtype=dtype, rngs=rngs)
@@ -113,12 +115,12 @@ class ByteUnitLM(nnx.Module):
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
-        """What is asked of the logits, by default the nats of the batch's targets; the loss of routers, and counts of
-        units."""
+        """What is asked of the logits, by default the nats of the batch's targets; the losses of routers and of the
+        interface, and counts of units."""
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         features = self._features(bound, batch)
         found = bound.read_out(features["hidden"], of_batch(query, batch))
-        return found, Extras(features["loss"], features["sums"])
+        return found, Extras(features["loss"] + loss_of(bound), features["sums"])
 
     @property
     def finds_units(self) -> bool:

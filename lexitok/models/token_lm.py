@@ -1,7 +1,5 @@
 """`TokenLM`: every symbol, be it a token or a byte, is a position of the backbone."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
@@ -11,30 +9,34 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
+from lexitok.interfaces.bound import loss_of
 from lexitok.models.calls import CompletedUnits, ReadCall, read_positions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.nn.cache import Cache
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
 from lexitok.ops.read_out import Query, Reductions
+from lexitok.text.vocabulary import Vocabulary
 
 
 class TokenLM(nnx.Module):
     """An interface around a causal backbone; `c` is a `lexitok.config.token_lm` section, frozen.
 
-    `tokens` are the bytes of the symbols, for interfaces that look at them.
+    `vocabulary` is of the symbols, for interfaces that look at it.
     """
 
     kinds_of_text = ("subword", "bytes")
-    needs = ("tokens",)
+    needs = ("vocabulary",)
 
     @staticmethod
     def check(config: ConfigDict) -> None:
         """There is nothing to check in a whole tree of settings but the kind of text."""
 
-    def __init__(self, c: ConfigDict, V: int, *, tokens: Sequence[bytes] = (), dtype: DTypeLike, rngs: nnx.Rngs):
+    def __init__(
+        self, c: ConfigDict, V: int, *, vocabulary: Vocabulary | None = None, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
         self.dtype = dtype
-        self.interface = make_interface(c.interface, V, c.backbone.D, rngs, tokens)
+        self.interface = make_interface(c.interface, V, c.backbone.D, rngs, vocabulary)
         self.backbone = Transformer(c.backbone, rngs=rngs)
 
     def features(self, batch: Batch) -> dict[str, Array]:
@@ -57,10 +59,10 @@ class TokenLM(nnx.Module):
         return bound.logits(self._features(bound, batch)["hidden"])
 
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
-        """What is asked of the logits, by default the nats of the batch's targets; there is nothing else."""
+        """What is asked of the logits, by default the nats of the batch's targets; and the interface's own loss."""
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         hidden = self._features(bound, batch)["hidden"]
-        return bound.read_out(hidden, of_batch(query, batch)), Extras(jnp.zeros((), jnp.float32), {})
+        return bound.read_out(hidden, of_batch(query, batch)), Extras(loss_of(bound), {})
 
     finds_units = False
 

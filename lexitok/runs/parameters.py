@@ -1,7 +1,8 @@
 """The parameters of a run's model, as they are evaluated: out of its checkpoint, and out of the runs that it reads.
 
 A checkpoint holds what the run trained, and what was fixed in it and comes from nowhere else. What was fixed and comes
-from another run (BLT's entropy model, a frozen backbone) is kept by its origin, and read there.
+from another run (BLT's entropy model, a frozen backbone) is kept by its origin, and read there. So is a table of which
+only some rows were trained: the checkpoint holds these, and here is the whole again.
 """
 
 import dataclasses
@@ -35,11 +36,14 @@ def read_parameters(workdir: str | os.PathLike, step: int | None = None) -> Chec
     """
     checkpoint = read_checkpoint(workdir, step, part="")
     state = checkpoint.parameters
-    trained = names(state["model"])
-    average = names(state.get("ema") or {})
-    found = trained | average | names(state.get("fixed", {}).get("model", {}))
-    for origin in checkpoint.record.fixed or ():
-        found |= from_origin(origin, workdir)
+    trained = names(state["model"]) | names(state.get("ema") or {})
+    fixed = names(state.get("fixed", {}).get("model", {}))
+    for origin in (origin for origin in checkpoint.record.fixed or () if origin.of == "model"):
+        fixed |= from_origin(origin, workdir)
+    found = fixed | trained
+    for name in fixed.keys() & trained.keys():  # of a table, only some rows were trained
+        found[name] = np.array(fixed[name], trained[name].dtype)
+        found[name][state["fixed"]["rows"]] = trained[name]
     _check_finite(found, f"step {checkpoint.step} of {workdir}")
     return dataclasses.replace(checkpoint, parameters=found)
 
@@ -57,18 +61,17 @@ def _check_finite(parameters: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def from_origin(origin: Origin, workdir: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The fixed parameters that a run has from another, by the names that they have here.
+    """The fixed parameters that a run has from another, by the names that they have in its model of `origin.of`.
 
-    The other run is looked for where it was, and beside this one.
+    The other run is looked for as `located` does.
 
     Raises:
       CheckpointError: it is nowhere, has not that checkpoint any more, or other parameters in it.
     """
-    beside = Path(workdir).absolute().parent / Path(origin.run).name
-    found = next((path for path in (Path(origin.run), beside) if path.is_dir()), None)
-    what = f"{origin.at} of {workdir} is fixed, and comes from step {origin.step} of {origin.run}"
+    found = located(origin.run, workdir)
+    what = f"{origin.name} of {workdir} is fixed, and comes from step {origin.step} of {origin.run}"
     if found is None:
-        raise CheckpointError(f"{what}, which is not there, nor at {beside}: put it back")
+        raise CheckpointError(f"{what}, which is not there, nor at {_beside(origin.run, workdir)}: put it back")
     try:
         taken = part_of(read_parameters(found, origin.step).parameters, origin.part, origin.at)
     except CheckpointError as error:
@@ -76,6 +79,15 @@ def from_origin(origin: Origin, workdir: str | os.PathLike) -> dict[str, np.ndar
     if fingerprint(taken) != origin.fingerprint:
         raise CheckpointError(f"{what}, which has other parameters now: its fingerprint is not {origin.fingerprint}")
     return taken
+
+
+def located(run: str | os.PathLike, workdir: str | os.PathLike) -> Path | None:
+    """Where a run is that another has read: where it was, or now beside the other; None: nowhere."""
+    return next((path for path in (Path(run), _beside(run, workdir)) if path.is_dir()), None)
+
+
+def _beside(run: str | os.PathLike, workdir: str | os.PathLike) -> Path:
+    return Path(workdir).absolute().parent / Path(run).name
 
 
 def part_of(parameters: Mapping[str, Any], part: str, at: str) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def from_stored(stored: Mapping[str, Any], tree: Mapping[str, Any], origins: Seq
 
 def is_from_elsewhere(name: str, origins: Sequence[Origin]) -> bool:
     """Whether a leaf of a state is fixed and comes from one of these origins."""
-    return name.startswith(_FIXED) and any(is_in(origin.at, name.removeprefix(_FIXED)) for origin in origins)
+    places = ((f"fixed.{origin.of}.", origin.at) for origin in origins)
+    return any(name.startswith(tree) and is_in(at, name.removeprefix(tree)) for tree, at in places)
 
 
 def _stored(name: str, *, older: bool) -> str:

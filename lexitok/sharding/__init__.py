@@ -11,6 +11,7 @@ from lexitok.sharding.rows import (
     put_whole,
     replicated,
     row_share,
+    row_ways,
     whole,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "put_whole",
     "replicated",
     "row_share",
+    "row_ways",
     "state_shardings",
     "whole",
 ]

@@ -114,6 +114,12 @@ def _indices(mesh: Mesh, rows: int) -> dict[Any, Any]:
     return {**NamedSharding(mesh, ROWS).addressable_devices_indices_map((rows,))}
 
 
+def row_ways() -> int:
+    """How many devices of the mesh that is set rows are split over; 1 without one."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return 1 if mesh.empty or "data" not in mesh.axis_names else mesh.shape["data"] * mesh.shape["fsdp"]
+
+
 def keep_rows_split(x: jax.Array) -> jax.Array:
     """Holds activations `[B, ...]` to a split by rows, where a mesh is set; without one, does nothing."""
     mesh = jax.sharding.get_abstract_mesh()

@@ -130,7 +130,7 @@ class TokenizerJson:
         found = from_byte_token(token)
         if found is not None and self.model.get("byte_fallback"):
             return found
-        if self._byte_level:
+        if self.byte_level:
             return token.encode() if kind == "added" else from_byte_level(token)
         if kind == "model":
             # A token that is nothing but the mark is the mark itself.
@@ -161,7 +161,8 @@ class TokenizerJson:
         return self.model.get("continuing_subword_prefix") or ""
 
     @functools.cached_property
-    def _byte_level(self) -> bool:
+    def byte_level(self) -> bool:
+        """Whether tokens are spelled in the alphabet of ByteLevel."""
         parts = _walk([self.content.get(part) for part in ("normalizer", "pre_tokenizer", "decoder")])
         return any(part.get("type") == "ByteLevel" for part in parts)
 

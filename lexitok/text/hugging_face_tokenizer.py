@@ -9,7 +9,7 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class HuggingFaceTokenizer:
 
     Attributes:
       vocabulary: its ids; a hole among them is a special without a name.
+      file: what the file says.
     """
 
     def __init__(self, data: bytes, *, roles: Mapping[str, str | int] | None = None, name: str = "tokenizer.json"):
@@ -46,15 +47,15 @@ class HuggingFaceTokenizer:
         """
         self._data, self._roles = data, dict(roles or {})
         spellings = [spelling for spelling in self._roles.values() if isinstance(spelling, str)]
-        self._file = TokenizerJson.parse(data, name, spellings)
-        self._first = _build(name, self._file.for_raw_text("kept"))
-        self.vocabulary = _vocabulary(self._file, self._first, self._roles)
+        self.file = TokenizerJson.parse(data, name, spellings)
+        self._first = _build(name, self.file.for_raw_text("kept"))
+        self.vocabulary = _vocabulary(self.file, self._first, self._roles)
         ids = single_bytes(self.vocabulary)
         self._byte_ids = np.array([ids[byte][-1] if ids[byte] else -1 for byte in range(256)], np.int32)
-        space = self._file.space
+        space = self.file.space
         literal = re.escape(space) if space and not missing_bytes(self.vocabulary) else ""
         self._around = re.compile(f"([{_INVALID}{literal}]+)")
-        self._prefix = b" " if self._file.adds_prefix() else b""
+        self._prefix = b" " if self.file.adds_prefix() else b""
 
     def __reduce__(self):
         return functools.partial(HuggingFaceTokenizer, roles=self._roles), (self._data,)
@@ -63,6 +64,11 @@ class HuggingFaceTokenizer:
     def tokenizer_json(self) -> bytes:
         """The file that it was made from."""
         return self._data
+
+    @property
+    def roles(self) -> Mapping[str, str | int]:
+        """Role → spelling or id, as they were given with the file."""
+        return self._roles
 
     def to_bytes(self) -> bytes:
         """The file, and the roles that were given with it; `from_bytes` reads it."""
@@ -102,9 +108,14 @@ class HuggingFaceTokenizer:
         """The tokens that the library gives by itself, told to take specials for text, and to add none."""
         return self._untouched.encode(text, add_special_tokens=False).ids
 
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._first.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
     @functools.cached_property
     def _untouched(self) -> tokenizers.Tokenizer:
-        return _build(self._file.name, json.loads(self._data))
+        return _build(self.file.name, json.loads(self._data))
 
     def _lossy(self, parts: list[str], total: int) -> Encoding:
         ids, begins, at = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], 0
@@ -130,7 +141,7 @@ class HuggingFaceTokenizer:
     @functools.cached_property
     def _inner(self) -> tokenizers.Tokenizer:
         """For parts within a text, which have no space put before them."""
-        return _build(self._file.name, self._file.for_raw_text("none")) if self._prefix else self._first
+        return _build(self.file.name, self.file.for_raw_text("none")) if self._prefix else self._first
 
     def _bytes(self, part: str) -> tuple[np.ndarray, np.ndarray]:
         """The tokens of a part's bytes, one by one, and where they begin in it."""

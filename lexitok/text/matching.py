@@ -1,8 +1,9 @@
 """Which tokens of a new vocabulary are tokens of the old one: those of exactly the same bytes, and specials by role."""
 
 import dataclasses
+import itertools
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from jaxtyping import Int
@@ -47,22 +48,61 @@ def match(source: Vocabulary, target: Vocabulary, specials: Mapping[int, int] | 
       MatchError: the vocabularies share no token of text; several ids of the target have the same bytes; a special
         that is named is none, or its id is outside the source.
     """
-    of_bytes = _ids_of_bytes(source)
-    ids = np.full(target.size, NONE, np.int32)
-    for token, own in _ids_of_bytes(target).items():
-        if len(own) > 1 and len(token) > 1:
-            raise MatchError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
-        theirs = of_bytes.get(token, [])
-        for number, i in enumerate(own[: len(own) if theirs else 0]):
-            ids[i] = theirs[min(number, len(theirs) - 1)]
-    if (ids == NONE).all():
-        raise MatchError("the tokenizers share no token: nothing of the model's table can be taken over")
-    for i, other in {**_by_name(source, target), **_by_role(source, target), **(specials or {})}.items():
-        if i not in target.specials or not 0 <= other < source.size:
-            raise MatchError(
-                f"special {i} -> {other}: {i} is to be a special of the target, and {other} an id below {source.size}"
-            )
-        ids[i] = other
+    return Matcher(source)(target, specials)
+
+
+class Matcher:
+    """Matches one target after the other with a source, as `match` does."""
+
+    def __init__(self, source: Vocabulary):
+        self._source, self._of_bytes = source, _ids_of_bytes(source)
+        self._first = {token: ids[0] for token, ids in self._of_bytes.items()}
+
+    def __call__(self, target: Vocabulary, specials: Mapping[int, int] | None = None) -> Match:
+        """See `match`."""
+        source, none = self._source, itertools.repeat(NONE)
+        ids = np.fromiter(map(self._first.get, target.token_bytes, none), np.int32, target.size)
+        for token, own in _of_several_ids(target).items():
+            if len(token) > 1:
+                raise MatchError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
+            theirs = self._of_bytes.get(token, [])
+            for number, i in enumerate(own[: len(own) if theirs else 0]):
+                ids[i] = theirs[min(number, len(theirs) - 1)]
+        if (ids == NONE).all():
+            raise MatchError("the tokenizers share no token: nothing of the model's table can be taken over")
+        for i, other in {**_by_name(source, target), **_by_role(source, target), **(specials or {})}.items():
+            if i not in target.specials or not 0 <= other < source.size:
+                raise MatchError(
+                    f"special {i} -> {other}: {i} is to be a special of the target, and {other} an id below "
+                    f"{source.size}"
+                )
+            ids[i] = other
+        missing = np.flatnonzero(ids == NONE)
+        text = target.lengths[missing] > 0
+        return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
+
+
+def match_by_id(source: Vocabulary, target: Vocabulary, added: Collection[int]) -> Match:
+    """The match of a vocabulary that was made of another: all ids are the source's own, but for those of new tokens.
+
+    Ids that the target has and does not use any more are matched, too: nothing changes where a row stays.
+
+    Args:
+      source, target: the vocabularies.
+      added: ids of the target's new tokens.
+
+    Raises:
+      MatchError: an id that is not among the added is another token in the target, or is not there.
+    """
+    ids = np.arange(target.size, dtype=np.int32)
+    ids[[*added]] = NONE
+    ids[source.size :] = NONE
+    for i in np.flatnonzero(ids != NONE).tolist():
+        ours, theirs = target.token_bytes[i], source.token_bytes[i]
+        if ours and ours != theirs:
+            raise MatchError(f"id {i} is {theirs!r} in the source and {ours!r} in the target, and no added token")
+    if target.size < source.size:
+        raise MatchError(f"the target has {target.size} ids, fewer than the source's {source.size}")
     missing = np.flatnonzero(ids == NONE)
     text = target.lengths[missing] > 0
     return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
@@ -80,6 +120,14 @@ def _by_role(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
     frames = {"eos": (source.eot, target.eot), "bos": (source.bos, target.bos)}
     found = {target.roles[role]: i for role, i in source.roles.items() if role in target.roles}
     return {theirs: ours for ours, theirs in frames.values()} | found
+
+
+def _of_several_ids(vocabulary: Vocabulary) -> dict[bytes, list[int]]:
+    """The tokens that have several ids, and these."""
+    tokens = vocabulary.token_bytes
+    if len(set(tokens)) == len(tokens) - max(tokens.count(b"") - 1, 0):
+        return {}
+    return {token: ids for token, ids in _ids_of_bytes(vocabulary).items() if len(ids) > 1}
 
 
 def _by_name(source: Vocabulary, target: Vocabulary) -> dict[int, int]:

@@ -2,8 +2,9 @@
 
 import base64
 import json
+from collections.abc import Sequence
 
-from lexitok.text.vocabulary import TOKENIZER_FORMAT, Encoding, Tokenizer
+from lexitok.text.vocabulary import TOKENIZER_FORMAT, BatchTokenizer, Encoding, Tokenizer
 
 KIND = "padded"
 
@@ -28,6 +29,12 @@ class PaddedTokenizer:
     def encode(self, data: bytes) -> Encoding:
         """The tokens of any bytes, without `bos` and `eot`."""
         return self.tokenizer.encode(data)
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        if isinstance(self.tokenizer, BatchTokenizer):
+            return self.tokenizer.batch_ids(texts)
+        return [self.tokenizer.encode(text.encode()).ids.tolist() for text in texts]
 
     def to_bytes(self) -> bytes:
         """The tokenizer and the size, as text (JSON)."""

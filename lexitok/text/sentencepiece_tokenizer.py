@@ -10,33 +10,27 @@ import io
 import itertools
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from lexitok.text.chunks import LONGEST_CHUNK, random_chunks
+from lexitok.text.piece_words import finest_words
 from lexitok.text.roles import with_roles
 from lexitok.text.shares import prefixed, shares
-from lexitok.text.token_bytes import SPACE, from_byte_token, from_sentencepiece
+from lexitok.text.token_bytes import from_byte_token, from_sentencepiece
 from lexitok.text.vocabulary import Encoding, Vocabulary
 
 _protobuf: Any = sentencepiece_model_pb2  # its classes exist at run time only
-KINDS = ("bpe", "unigram")
+KINDS = ("bpe", "unigram", "supertoken_bpe", "supertoken_unigram")
+_SUPERTOKEN = "supertoken_"  # with pieces that reach over the ends of words
 
 _AROUND = re.compile("([\udc80-\udcff\u2581\0]+)")  # undecodable bytes come as U+DC80 to U+DCFF (surrogateescape)
 _RESERVED = re.compile("[\u2581\u2585\0]+")
 _LINES = re.compile("[^\n]{,1000}\n+|[^\n]{1,1000}")
-# Ways to cut text into words (spaces lead, newlines trail), and what a piece must not have in it to allow them.
-_LETTER, _OTHER = r"[^\W\d_]", r"[\W\d_]"
-_WORDS = (
-    (
-        re.compile(rf" *(?:{_LETTER}+\n*|(?:[^\w \n]+|[\d_]+)+\n*|\n+)| +"),
-        re.compile(rf"[^{SPACE}]{SPACE}|\n[^\n]|{_LETTER}(?!\n){_OTHER}|(?!{SPACE}){_OTHER}{_LETTER}"),
-    ),
-    (re.compile(r" *[^ \n]+\n*| *\n+| +"), re.compile(rf"[^{SPACE}]{SPACE}|\n[^\n]")),
-)
 _REMEMBERED_WORDS = 200_000
 _REMEMBERED_CHARACTERS = 100  # of a word; text without spaces is one long word that does not come back
 
@@ -86,7 +80,8 @@ class SentencePieceTokenizer:
 
         Args:
           documents: the text; what is not UTF-8 in it is left out of the training.
-          kind: `bpe` or `unigram`.
+          kind: `bpe` or `unigram`; with `supertoken_` before it, pieces may span several words (see
+            `lexitok.text.chunks`).
           size: ids, the 256 bytes and 4 specials included.
 
         Raises:
@@ -95,11 +90,16 @@ class SentencePieceTokenizer:
         if kind not in KINDS:
             raise ValueError(f"unknown kind of vocabulary {kind!r}; there are {', '.join(KINDS)}")
         out = io.BytesIO()
+        sentences = _sentences(documents)
+        spanning: dict[str, Any] = {}
+        if kind.startswith(_SUPERTOKEN):
+            sentences = random_chunks(sentences)
+            spanning = {"split_by_whitespace": False, "max_sentencepiece_length": LONGEST_CHUNK}
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_sentences(documents),
+                sentence_iterator=sentences,
                 model_writer=out,
-                model_type=kind,
+                model_type=kind.removeprefix(_SUPERTOKEN),
                 vocab_size=size,
                 byte_fallback=True,
                 normalization_rule_name="identity",
@@ -113,6 +113,7 @@ class SentencePieceTokenizer:
                 pad_id=3,
                 num_threads=1,  # Unigram adds up floats by thread
                 minloglevel=2,
+                **spanning,
             )
         except RuntimeError as error:
             raise ValueError(f"cannot train a {kind} vocabulary of {size} on this text: {error}") from error
@@ -143,6 +144,10 @@ class SentencePieceTokenizer:
     def library_ids(self, text: str) -> list[int]:
         """The tokens that SentencePiece gives by itself."""
         return self._processor.encode(text)
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        return self._plain.encode([self._prefix + text if text else text for text in texts])
 
     def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
         """The bytes of `ids`. Raises ValueError for an id that is not in the vocabulary."""
@@ -226,7 +231,7 @@ def _vocabulary(processor: sentencepiece.SentencePieceProcessor, proto: Any) -> 
 
 
 def _word_pattern(proto: Any) -> re.Pattern[str] | None:
-    """The finest cut into words that no piece reaches across, so that each can be encoded on its own and remembered.
+    """The cut into words that can be encoded on their own and remembered.
 
     For BPE only: its merges are local. Unigram is fast enough as it is, and rounds differently on parts.
     """
@@ -234,11 +239,7 @@ def _word_pattern(proto: Any) -> re.Pattern[str] | None:
     changes = normalizer.precompiled_charsmap or normalizer.add_dummy_prefix or normalizer.remove_extra_whitespaces
     if changes or proto.trainer_spec.model_type != _protobuf.TrainerSpec.BPE:
         return None
-    texts = [piece.piece for piece in proto.pieces if piece.type in (piece.NORMAL, piece.USER_DEFINED)]
-    for word, across in _WORDS:
-        if not any(map(across.search, texts)):
-            return word
-    return None
+    return finest_words(piece.piece for piece in proto.pieces if piece.type in (piece.NORMAL, piece.USER_DEFINED))
 
 
 def _sentences(documents: Iterable[bytes]) -> Iterator[str]:

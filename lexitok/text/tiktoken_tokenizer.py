@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tiktoken
@@ -33,7 +33,7 @@ class TiktokenTokenizer:
 
     Attributes:
       vocabulary: its ids; a hole among them is a special without a name.
-      pattern: cuts text into words.
+      ranks, pattern, specials, offset, name: the parts that it was made of.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class TiktokenTokenizer:
         Raises:
           ValueError: there are single bytes without a token, two tokens with one id, or a pattern that is none.
         """
-        self._ranks, self.pattern, self._specials = dict(ranks), pattern, dict(specials)
-        self._offset, self._name = offset, name
-        ids = [rank + offset for rank in self._ranks.values()] + list(self._specials.values())
+        self.ranks, self.pattern, self.specials = dict(ranks), pattern, dict(specials)
+        self.offset, self.name = offset, name
+        ids = [rank + offset for rank in self.ranks.values()] + list(self.specials.values())
         size = max(ids, default=-1) + 1
         if len(set(ids)) < len(ids) or min(ids, default=0) < 0 or size > 2 * len(ids) + 100_000:
             raise ValueError(
                 f"{name}: {len(ids)} tokens and specials have ids from {min(ids)} to {size - 1}, or some the same"
             )
         tokens = [b""] * size
-        for token, rank in self._ranks.items():
+        for token, rank in self.ranks.items():
             tokens[rank + offset] = token
         specials_and_holes = {i for i, token in enumerate(tokens) if not token}
-        self.vocabulary = with_roles(tokens, specials_and_holes, {i: s for s, i in self._specials.items()}, {})
+        self.vocabulary = with_roles(tokens, specials_and_holes, {i: s for s, i in self.specials.items()}, {})
         if missing := missing_bytes(self.vocabulary):
             raise ValueError(
                 f"{name}: {len(missing)} of the 256 single bytes have no token, the first are {missing[:8].hex(' ')}; "
@@ -78,7 +78,7 @@ class TiktokenTokenizer:
         found = single_bytes(self.vocabulary)
         self._byte_ids = np.array([found[byte][0] for byte in range(256)], np.int32)
         try:
-            self._library = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=self._ranks, special_tokens={})
+            self._library = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=self.ranks, special_tokens={})
         except Exception as error:  # of the library's own kinds
             raise ValueError(f"{name}: tiktoken refuses the pattern or the ranks: {error}") from error
 
@@ -143,11 +143,11 @@ class TiktokenTokenizer:
         content = {
             "format": TOKENIZER_FORMAT,
             "kind": KIND,
-            "name": self._name,
+            "name": self.name,
             "pattern": self.pattern,
-            "specials": self._specials,
-            "offset": self._offset,
-            "ranks": [[base64.b64encode(token).decode(), rank] for token, rank in self._ranks.items()],
+            "specials": self.specials,
+            "offset": self.offset,
+            "ranks": [[base64.b64encode(token).decode(), rank] for token, rank in self.ranks.items()],
         }
         return json.dumps(content).encode()
 
@@ -159,7 +159,16 @@ class TiktokenTokenizer:
 
     def library_ids(self, text: str) -> list[int]:
         """The tokens that tiktoken gives by itself."""
-        return [rank + self._offset for rank in self._library.encode_ordinary(text)]
+        return [rank + self.offset for rank in self._library.encode_ordinary(text)]
+
+    def word_ids(self, word: bytes) -> list[int]:
+        """The tokens of one word, as the pattern cuts them."""
+        return [rank + self.offset for rank in self._library._encode_single_piece(word)]
+
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._library.encode_ordinary_batch(list(texts))
+        return [[rank + self.offset for rank in ranks] for ranks in found]
 
     def _text(self, text: str) -> np.ndarray:
         try:
@@ -167,7 +176,7 @@ class TiktokenTokenizer:
         except ValueError:  # the pattern ran out of stack, on a million spaces in a row
             stretches = [text[at : at + _STRETCH] for at in range(0, len(text), _STRETCH)]
             found = np.concatenate([self._library.encode_to_numpy(s, disallowed_special=()) for s in stretches])
-        return found.astype(np.int32) + np.int32(self._offset)
+        return found.astype(np.int32) + np.int32(self.offset)
 
     def _bytes(self, part: str) -> np.ndarray:
         return self._byte_ids[np.frombuffer(part.encode("utf-8", "surrogateescape"), np.uint8)]

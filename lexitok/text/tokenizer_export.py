@@ -98,15 +98,18 @@ def _from_sentencepiece(proto: Any, vocabulary: Vocabulary) -> dict[str, Any]:
 def _from_ranks(tokenizer: TiktokenTokenizer) -> dict[str, Any]:
     vocabulary = tokenizer.vocabulary
     ids = {byte_level_spelling(token): i for i, token in enumerate(vocabulary.token_bytes) if token}
-    # The library's patterns take $ for the end of a line.
-    pattern = tokenizer.pattern.replace(r"\s++$", r"\s++\z")
     return {
         "added_tokens": _specials(vocabulary),
         "normalizer": None,
-        "pre_tokenizer": cut_then_bytes([pattern]),
+        "pre_tokenizer": cut_then_bytes([library_pattern(tokenizer.pattern)]),
         "decoder": BYTE_LEVEL,
         "model": bpe({**ids, **{name: i for i, name in vocabulary.names.items()}}, _merges(ids, ids), whole_words=True),
     }
+
+
+def library_pattern(pattern: str) -> str:
+    """A pattern of tiktoken's as the library `tokenizers` reads it, which takes $ for the end of a line."""
+    return pattern.replace(r"\s++$", r"\s++\z")
 
 
 def _merges(tokens: Iterable[str], ids: Mapping[str, int]) -> list[list[str]]:

@@ -1,14 +1,17 @@
 """Compiling the training step without data, and for devices that are not there."""
 
+import dataclasses
 import os
 from collections import Counter
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import topologies
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 
 from lexitok.data.batch import Batch, Budget, empty_batch
+from lexitok.data.spelling import Spelling
 from lexitok.sharding import ROWS
 from lexitok.training.collectives import COLLECTIVES, collectives
 from lexitok.training.setup import Setup
@@ -39,7 +42,13 @@ def abstract_batch(setup: Setup) -> Batch:
 
     second = setup.objective.second
     budgets = Budget.of(setup.encoder, data.symbols, data.units), None if second is None else second.budget
-    return empty_batch(data.rows, *budgets, array=described)
+    batch = empty_batch(data.rows, *budgets, array=described)
+    if data.tokenizers == "own":
+        return batch
+    everywhere = NamedSharding(setup.mesh, PartitionSpec())
+    shapes = (data.drawn.size, data.drawn.parts), ()
+    spelling = Spelling(*(jax.ShapeDtypeStruct(shape, np.int32, sharding=everywhere) for shape in shapes))
+    return dataclasses.replace(batch, vocabulary=spelling)
 
 
 def compile_step(setup: Setup) -> jax.stages.Compiled:

@@ -1,6 +1,7 @@
 """The loop of every run."""
 
 import dataclasses
+import hashlib
 import json
 import logging
 import time
@@ -13,7 +14,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
-from lexitok.data.pipeline import TrainIterator, train_iterator
+from lexitok.data.iterator import TrainIterator
+from lexitok.data.pipeline import train_iterator
 from lexitok.data.placement import put_batch_share
 from lexitok.data.sources import open_source
 from lexitok.evals import Evaluation, evaluate
@@ -28,6 +30,7 @@ from lexitok.sharding import row_share
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.metrics import FiniteGuard, Late, averages
+from lexitok.training.processes import check_same
 from lexitok.training.progress import Progress, Silent
 from lexitok.training.setup import Setup, make_setup
 from lexitok.training.state import TrainState
@@ -58,7 +61,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
         RunDirectory(workdir, record) as directory,
         Checkpoints(workdir, record, keep=config.train.keep) as checkpoints,
     ):
-        iterator = train_iterator(config, setup.encoder, setup.objective.second, share=row_share(setup.mesh))
+        iterator = train_iterator(setup.config, setup.encoder, setup.objective.second, share=row_share(setup.mesh))
         state, clock = _start(setup, checkpoints, iterator)
         run = _Run(directory, setup, iterator, checkpoints, clock)
         with MetricWriter(workdir, resumed_from=clock.step or None) as run.writer:
@@ -124,7 +127,7 @@ class _Run:
             self._evaluate(state)
         shown = Progress if jax.process_index() == 0 else Silent
         with shown(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
-            batch = self._next_batch()
+            batch = self._first_batch()
             step = self.step.lower(state, batch).compile()
             self.since = time.monotonic()
             with jax.transfer_guard("disallow"):
@@ -138,6 +141,14 @@ class _Run:
 
     def _next_batch(self) -> Batch:
         return put_batch_share(next(self.iterator), self.setup.mesh)
+
+    def _first_batch(self) -> Batch:
+        batch = next(self.iterator)
+        digest = hashlib.sha256()
+        for leaf in jax.tree.leaves(batch.vocabulary):
+            digest.update(leaf)
+        check_same("the vocabulary of the first batch", digest.hexdigest())  # each process gives its devices its own
+        return put_batch_share(batch, self.setup.mesh)
 
     def _read(self, ready: tuple[int, Any] | None, progress: Progress) -> None:
         if ready is None:

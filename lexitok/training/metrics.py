@@ -27,7 +27,7 @@ def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
     weights, found = total["weights"], {"grad_norm": total["grad_norm"] / steps}
     units = "units" in total
     losses = [name for name in total if name == "loss" or name.endswith("_loss")]
-    found |= {name: total[name] / weights for name in losses if units or name != "extra_loss"}
+    found |= {name: total[name] / weights for name in losses if units or name != "extra_loss" or total[name]}
     if "nats" in total:
         found["bpb"] = bits_per_byte(total["nats"], total["bytes"])
     if "right" in total:

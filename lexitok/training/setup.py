@@ -11,15 +11,18 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
+from lexitok.data.drawn import make_drawing
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
+from lexitok.data.pipeline import TOKENIZERS
 from lexitok.data.sources import open_source
 from lexitok.interfaces import pin
 from lexitok.made import with_made
 from lexitok.models.build import model_for
 from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
+from lexitok.runs.parameters import located
 from lexitok.sharding import check_rows, make_mesh
-from lexitok.text.tokenizer_files import tokenizer_from_bytes
+from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
 from lexitok.training import starts
 from lexitok.training.objectives import Objective, make_objective
 from lexitok.training.optimizer import make_optimizer
@@ -27,6 +30,7 @@ from lexitok.training.processes import check_same, from_first
 from lexitok.training.schedules import make_schedule
 from lexitok.training.state import SetupError, StateMaker, TrainState
 from lexitok.training.step import make_step
+from lexitok.training.trained_rows import trained_rows
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +79,15 @@ class Setup:
 
     def init_state_and_origins(self) -> tuple[TrainState, tuple[Origin, ...]]:
         """As `init_state`; and where the fixed parts of the state are from."""
-        return starts.install(self.states.init(self.abstract_state, self.config.seed), self.config, self.encoder)
+        fresh = self.states.init(self.abstract_state, self.config.seed)
+        return starts.install(fresh, self.config, self.encoder, self.objective.teachers)
 
     def with_made(self, state: TrainState) -> TrainState:
-        """A state out of a checkpoint, with what its model has that is made and that no checkpoint holds."""
+        """A state out of a checkpoint, with what its models have that is made and that no checkpoint holds."""
         everywhere = NamedSharding(self.mesh, PartitionSpec())
         model = with_made(state.fixed["model"], self.states.make_model, everywhere)
-        return dataclasses.replace(state, fixed=state.fixed | {"model": model})
+        teachers = {name: t.with_made(state.fixed[name]) for name, t in self.objective.teachers.items()}
+        return dataclasses.replace(state, fixed=state.fixed | {"model": model} | teachers)
 
     def init_model(self) -> Any:
         """A fresh model, as training would begin with if it took nothing from other runs."""
@@ -105,7 +111,9 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
     """
     try:
         setup = _make_setup(config, workdir, devices)
-        setup.abstract_state  # noqa: B018  what is wrong with a model's settings shows when it is traced
+        state = setup.abstract_state  # what is wrong with a model's settings shows when it is traced
+        for teacher in setup.objective.teachers.values():
+            teacher.check(state.fixed, state.trained)
         return setup
     except ValueError as error:
         if type(error) is not ValueError:  # has a name of its own already
@@ -116,6 +124,7 @@ def make_setup(config: ConfigDict, workdir: Path | None = None, *, devices=None)
 def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     config = config.copy_and_resolve_references()
     pin(config.model.interface)
+    _take_source(config)
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]
@@ -125,7 +134,16 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             f"data x fsdp = {ways} devices"
         )
     encoder, vocabulary = _make_encoder(config, workdir)
+    objective = make_objective(config.objective, encoder)
+    _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
+    objective = make_objective(config.objective, encoder)
+    start = config.train.start.run
+    if start and workdir is not None:  # both may have moved since the run began
+        start = str(located(start, workdir) or start)
+    rows = trained_rows(config.optimizer.rows, start, encoder.vocabulary.size)
+    if rows is not None:
+        check_same("optimizer.rows", rows.tobytes().hex())
     return Setup(
         config=config,
         encoder=encoder,
@@ -135,12 +153,51 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             tuple(config.optimizer.frozen),
             config.optimizer.frozen_dtype,
             config.train.ema,
+            rows,
+            {name: teacher.held for name, teacher in objective.teachers.items()},
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
-        objective=make_objective(config.objective, encoder),
+        objective=objective,
         mesh=mesh,
         vocabulary=vocabulary,
     )
+
+
+def _take_source(config: ConfigDict) -> None:
+    """Drawn vocabularies are spelled in the tokens that a hypernetwork makes its rows of, unless others are named.
+
+    Raises:
+      SetupError: others are named.
+    """
+    interface, drawn = config.model.interface, config.data.drawn
+    if config.data.tokenizers != "drawn" or interface.kind != "hypernetwork":
+        return
+    drawn.source = drawn.source or interface.vocabulary
+    tokens = load_tokenizer(drawn.source).vocabulary.fingerprint if drawn.source else ""
+    if tokens != interface.vocabulary_fingerprint:
+        raise SetupError(
+            f"data.drawn.source is {drawn.source!r}, and model.interface makes rows of the tokens of "
+            f"{interface.vocabulary!r}: leave the first one empty"
+        )
+
+
+def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
+    """Raises a ValueError unless batches can be under the tokenizers that are asked for.
+
+    Whether the model's interface makes vectors of their tokens shows when a batch is bound to it.
+    """
+    if config.data.tokenizers not in TOKENIZERS:
+        raise SetupError(f"data.tokenizers is '{config.data.tokenizers}'; there are {', '.join(TOKENIZERS)}")
+    if config.data.tokenizers == "own":
+        return
+    if config.text.kind != "subword":
+        raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
+    if objective.second is not None:
+        raise SetupError(
+            f"objective.kind '{config.objective.kind}' asks for a second tokenisation of the text, and with "
+            "data.tokenizers 'drawn' there is only the drawn one"
+        )
+    make_drawing(config.data.drawn)
 
 
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:

@@ -15,6 +15,7 @@ CLASSES: dict[str, re.Pattern[bytes]] = {
     "white space": re.compile(rb"[ \t\r\n]+"),
     "code": re.compile(rb"[ \t\r\n]*[!-/:-@\[-`{-~\x00-\x1f]+[ \t\r\n]*"),
     "English letters": re.compile(rb"[ \n]?[A-Za-z']+"),
+    "several words": re.compile(rb" ?[^ \t\r\n]+( [^ \t\r\n]+)+ ?"),
     "other ASCII": re.compile(rb"[\x00-\x7f]+"),
     "other": re.compile(rb".*", re.DOTALL),
 }

@@ -11,6 +11,7 @@ import numpy as np
 from lexitok.interfaces.table import Table
 from lexitok.nn.parameters import parameter
 from lexitok.sharding import current_mesh, state_shardings
+from lexitok.text.matching import Match
 from lexitok.text.vocabulary import Tokenizer
 from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import Method
@@ -38,6 +39,7 @@ def transfer(
     method_in: Method,
     method_out: Method | None = None,
     specials: Mapping[int, int] | None = None,
+    found: Match | None = None,
     seed: int = 0,
 ) -> Transferred:
     """The model with the tables that `init_embeddings` makes; the arrays that it keeps are shared with the given one.
@@ -46,7 +48,7 @@ def transfer(
       model: with a learned table (`lexitok.interfaces.table.Table`), on any mesh.
       source: the tokenizer that it was trained with, with an id for each row of the table.
       target: the new one.
-      method_in, method_out, specials, seed: as of `init_embeddings`.
+      method_in, method_out, specials, found, seed: as of `init_embeddings`.
 
     Raises:
       TransferError: the model has another interface, or is spread over several processes; or as `init_embeddings`.
@@ -57,7 +59,7 @@ def transfer(
         raise TransferError(f"only a model with a learned table can be transferred, a row a symbol; this has a {what}")
     rows_in = _on_host(interface.table)
     rows_out = None if interface.head is None else _on_host(interface.head)
-    how = {"method_in": method_in, "method_out": method_out, "specials": specials, "seed": seed}
+    how = {"method_in": method_in, "method_out": method_out, "specials": specials, "found": found, "seed": seed}
     tables = init_embeddings(source, target, rows_in, rows_out, **how)
     return Transferred(with_tables(model, tables), tables)
 

@@ -13,9 +13,11 @@ from jaxtyping import Float, Int8
 
 from lexitok.runs.writing import write_whole
 from lexitok.text.vocabulary import Vocabulary
+from lexitok.transfer.errors import TransferError
 
 COPIED, MADE, SPECIAL, UNMATCHED = range(4)
 _SEPARATORS = {point: f"\\u{point:04x}" for point in (0x7F, 0x85, 0x2028, 0x2029)}  # lines end there for some readers
+FILES = {"entering": "rows_in.jsonl", "leaving": "rows_out.jsonl"}  # of a run that a transfer wrote, a line a row
 KINDS = ("copied", "made", "special", "unmatched")  # the row of the same bytes; of others; of a role; the mean of all
 
 
@@ -64,6 +66,27 @@ class Provenance:
         """Writes `lines` to a file, one a token."""
         lines = (json.dumps(line, ensure_ascii=False).translate(_SEPARATORS) for line in self.lines(source, target))
         write_whole(path, "\n".join(lines) + "\n")
+
+
+def read_kinds(run: str | Path) -> list[str]:
+    """Of every row of a run that a transfer wrote, the one of `KINDS` that its provenance says.
+
+    Raises:
+      TransferError: no transfer wrote the run, or its provenance is damaged; names the line.
+    """
+    path, kinds = Path(run) / FILES["entering"], []
+    if not path.is_file():
+        raise TransferError(f"{run} has no {path.name}: no transfer wrote it, and nothing says which rows are new")
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines()):
+        try:
+            line = json.loads(text)
+            token, kind = line["id"], line["kind"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise TransferError(f"{path}, line {number + 1} is not the provenance of a row: {error!r}") from error
+        if token != number or kind not in KINDS:
+            raise TransferError(f"{path}, line {number + 1} should be of id {number}, and is of id {token}, '{kind}'")
+        kinds.append(kind)
+    return kinds
 
 
 def shown(vocabulary: Vocabulary, token: int) -> str:

@@ -1,20 +1,16 @@
 """A run's model under a new tokenizer, as a new run that everything here opens."""
 
-import itertools
+import dataclasses
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.hub.conversion import check_free, write_run
-from lexitok.inference.generate import generate
-from lexitok.interfaces.table import Table
-from lexitok.parameter_names import names, to_dicts
+from lexitok.hub.chat_template import write_template
+from lexitok.hub.conversion import TOKENIZER, check_free, write_run
 from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.load import load_model
 from lexitok.runs.run import read_config
@@ -24,14 +20,15 @@ from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer import audit
 from lexitok.transfer.errors import TransferError
-from lexitok.transfer.methods import make_method
+from lexitok.transfer.materials import Given, Materials
+from lexitok.transfer.methods import Method, make_method, takes
 from lexitok.transfer.model import Transferred, transfer
-from lexitok.transfer.provenance import Provenance
+from lexitok.transfer.provenance import FILES, Provenance
+from lexitok.transfer.read_back import check_written
+from lexitok.transfer.templates import SOURCE, Chat, choose_chat, generation_config
 
-log = logging.getLogger(__name__)
 REPORT = "transfer.md"
-PROVENANCE = {"entering": "rows_in.jsonl", "leaving": "rows_out.jsonl"}
-_WRITES = 80  # bytes, some 20 tokens, when it is read back
+NOTHING = Materials()
 
 
 def transfer_run(
@@ -41,23 +38,25 @@ def transfer_run(
     *,
     method_in: str,
     method_out: str | None = None,
-    vectors: str | Path | None = None,
+    materials: Materials = NOTHING,
     specials: Mapping[str, str] | None = None,
+    template: str = SOURCE,
     multiple: int = 1,
     seed: int = 0,
     step: int | None = None,
 ) -> str:
     """Writes a run with the model of another under a new tokenizer, the provenance of its rows, and an audit.
 
-    What is written is read back, and writes some tokens, before it counts.
+    What is written is read back, chats and writes 20 tokens before it counts.
 
     Args:
       run: directory of a run of a subword model (`experiments/convert.py` makes one of a checkpoint).
       tokenizer: file or directory of the new one (`lexitok.text.tokenizer_files.load_tokenizer`).
       workdir: of the new run; there must be nothing yet.
       method_in, method_out: as of `init_embeddings`, as they are written (`lexitok.transfer.methods.make_method`).
-      vectors: a run of a model that has the new tokenizer, for methods that compare its rows.
+      materials: what methods count, compare and translate.
       specials: from spellings of the new specials to those of the old, where their roles do not say it.
+      template: the chat template: `source`, `target` or a file (`lexitok.transfer.templates.choose_chat`).
       multiple: the table's rows are rounded up to a multiple of it; those behind the last id are never used.
       seed: of what methods draw at random.
       step: of the checkpoint; None: the newest.
@@ -66,60 +65,113 @@ def transfer_run(
       The report, which is in the new directory too.
 
     Raises:
-      TransferError: as `init_embeddings`; the run is of no subword model; a special is not there.
+      TransferError: as `init_embeddings`; the run is of no subword model; a special, a template, or what a method needs
+        is not there; what was written is not what was made.
       HubError: there is something at `workdir`.
       ValueError, FileNotFoundError: the tokenizer cannot be read.
     """
     workdir, path = Path(workdir), Path(tokenizer)
     check_free(workdir)
+    opened = open_subword(run, step)
+    source, files = opened.tokenizer, opened.path / TOKENIZER
+    chat = choose_chat(template, files, path, source.vocabulary, load_tokenizer(path))
+    target = rounded(chat.target, multiple)
+    ids = special_ids(source.vocabulary, target.vocabulary, specials or {})
+    entering, leaving = methods_of(method_in, method_out, materials.given(source, target), opened.model)
+    done = transfer(opened.model, source, target, method_in=entering, method_out=leaving, specials=ids, seed=seed)
+    text = f"{_chats_by(chat)}\n\n{summary(source, target, done)}"
+
+    def finish(folder: Path) -> None:
+        if template == SOURCE and (generation := generation_config(files, done.tables.match, target.vocabulary)):
+            (folder / TOKENIZER).mkdir(exist_ok=True)
+            write_whole(folder / TOKENIZER / "generation_config.json", generation)
+
+    kept = path if path.is_dir() and not chat.added else None
+    write_transferred(workdir, opened, target, done, chat, text, files_of=kept, finish=finish)
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class SubwordRun:
+    """A run of a subword model, opened.
+
+    Attributes:
+      path: its directory.
+      config: its settings.
+      model: of the checkpoint.
+      tokenizer: that the model was trained with.
+    """
+
+    path: Path
+    config: ConfigDict
+    model: Any
+    tokenizer: Tokenizer
+
+
+def open_subword(run: str | Path, step: int | None = None) -> SubwordRun:
+    """Opens a run.
+
+    Raises:
+      TransferError: it is of no subword model.
+      RunError, CheckpointError: there is no such run or checkpoint.
+    """
     config = read_config(Path(run))
     if config.text.kind != "subword":
         raise TransferError(f"{run} is a run of kind '{config.text.kind}': only subword models have a tokenizer")
     model, encoder = load_model(run, step)
-    source: Any = encoder
-    target = rounded(load_tokenizer(path), multiple)
-    ids = special_ids(source.tokenizer.vocabulary, target.vocabulary, specials or {})
-    vectors_in, vectors_out = (None, None) if vectors is None else vectors_of(vectors, target)
-    method = make_method(method_in, vectors_VxA=vectors_in)
-    leaving = None if method_out is None else make_method(method_out, vectors_VxA=vectors_out)
-    how = {"method_in": method, "method_out": leaving, "specials": ids, "seed": seed}
-    done = transfer(model, source.tokenizer, target, **how)
-    text = _report(source.tokenizer, target, done)
-    record = RunRecord(
-        _config(config, target), target.to_bytes(), {"jax": jax.__version__, "transferred from": str(run)}
-    )
-
-    def finish(folder: Path) -> None:
-        for side, file in PROVENANCE.items():
-            made = getattr(done.tables, side)
-            if made is not None:
-                made.provenance.write(folder / file, source.tokenizer.vocabulary, target.vocabulary)
-        write_whole(folder / REPORT, text)
-        _check_written(folder, done.model, target)
-
-    write_run(workdir, record, done.model, files_of=path if path.is_dir() else None, finish=finish)
-    return text
+    return SubwordRun(Path(run), config, model, encoder.tokenizer)  # type: ignore[attr-defined]
 
 
-def vectors_of(run: str | Path, target: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """The tables of a model that has the new tokenizer's ids, by which symbols enter and leave: auxiliary vectors.
+def methods_of(method_in: str, method_out: str | None, given: Given, model: Any) -> tuple[Method, Method | None]:
+    """The methods by which symbols enter and leave, of what is written; all as of `transfer_run`."""
+    entering = make_method(method_in, **given(takes(method_in), "in"))
+    untied = getattr(getattr(model, "interface", None), "head", None) is not None
+    said = method_out or (method_in if untied else None)  # what compares has other vectors for another table
+    return entering, None if said is None else make_method(said, **given(takes(said), "out"))
+
+
+def write_transferred(
+    workdir: Path,
+    opened: SubwordRun,
+    target: Tokenizer,
+    done: Transferred,
+    chat: Chat,
+    text: str,
+    *,
+    files_of: Path | None = None,
+    finish: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Writes a transferred model as a run, all or nothing: it is read back, and writes some tokens, before it counts.
+
+    Args:
+      workdir: of the new run.
+      opened: the run that it comes from.
+      target: the new tokenizer.
+      done: the model, and where its rows come from.
+      chat: what it chats by.
+      text: the report.
+      files_of: a directory whose tokenizer files are kept with the run.
+      finish: writes more into the directory, before it gets its name.
 
     Raises:
-      TransferError: its tokenizer is another, or its model has no learned table.
+      HubError: there is something at `workdir`.
+      TransferError: what was written is not what was to be.
     """
-    model, encoder = load_model(run)
-    tokens, wanted = encoder.vocabulary.token_bytes, target.vocabulary.token_bytes
-    if any(a != b for a, b in itertools.zip_longest(tokens, wanted, fillvalue=b"")):
-        raise TransferError(f"the tokens of {run} are not those of the new tokenizer: its rows say nothing of them")
-    interface: Any = model.interface
-    if not isinstance(interface, Table):
-        raise TransferError(f"{run} has a {type(interface).__name__}, and no table of learned rows")
+    check_free(workdir)
+    versions = {"jax": jax.__version__, "transferred from": str(opened.path)}
+    record = RunRecord(_config(opened.config, target), target.to_bytes(), versions)
 
-    def fitted(rows: Any) -> np.ndarray:  # ids behind the last token are never used
-        rows = np.asarray(jax.device_get(rows[...]), np.float32)[: len(wanted)]
-        return np.pad(rows, ((0, len(wanted) - len(rows)), (0, 0)))
+    def fill(folder: Path) -> None:
+        for side, file in FILES.items():
+            made = getattr(done.tables, side)
+            if made is not None:
+                made.provenance.write(folder / file, opened.tokenizer.vocabulary, target.vocabulary)
+        write_whole(folder / REPORT, text)
+        finish(folder)
+        write_template(folder / TOKENIZER, chat.template)
+        check_written(folder, folder / TOKENIZER, done.model, opened.tokenizer, target, chat, done.tables)
 
-    return fitted(interface.table), fitted(interface.table_out)
+    write_run(workdir, record, done.model, files_of=files_of, finish=fill)
 
 
 def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:
@@ -178,12 +230,21 @@ def _config(config: ConfigDict, target: Tokenizer) -> ConfigDict:
     return config.lock()
 
 
-def _report(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+def summary(source: Tokenizer, target: Tokenizer, done: Transferred) -> str:
+    """What was done to the tables, and the audit, as text."""
     lines = [f"{source.vocabulary.size:,} ids before, {target.vocabulary.size:,} now.", ""]
     for name, side in (("Symbols enter", done.tables.entering), ("Symbols leave", done.tables.leaving)):
         if side is not None:
             lines += [f"{name} by {_counts(side.provenance)}.", ""]
     return "\n".join([*lines, audit.report(source, target, done.tables.entering.provenance)]) + "\n"
+
+
+def _chats_by(chat: Chat) -> str:
+    if chat.template is None:
+        return "No chat template."
+    added = f" Specials that were added for it: {', '.join(chat.added)}." if chat.added else ""
+    swapped = ", ".join(f"{old} by {new}" for old, new in chat.renamed.items())
+    return f"Chat template: {chat.choice}.{added}" + (f" Replaced in it: {swapped}." if swapped else "")
 
 
 def _counts(provenance: Provenance) -> str:
@@ -192,16 +253,3 @@ def _counts(provenance: Provenance) -> str:
         f"{copied:,} rows of the same bytes, {made:,} by {provenance.method}, {special:,} of specials, "
         f"{unmatched:,} that are the mean of all"
     )
-
-
-def _check_written(folder: Path, model: Any, target: Tokenizer) -> None:
-    """Raises a `TransferError` unless the run can be read, is the model, and writes text."""
-    again, encoder = load_model(folder)
-    if encoder.vocabulary.fingerprint != target.vocabulary.fingerprint:
-        raise TransferError("the tokenizer that was written is another than the one that was given")
-    expected = names(to_dicts(model))
-    for name, x in names(to_dicts(again)).items():
-        if not np.array_equal(np.asarray(jax.device_get(x)), np.asarray(jax.device_get(expected[name]), x.dtype)):
-            raise TransferError(f"parameter '{name}' is not what was written")
-    written = generate(again, encoder, [b"The "], max_bytes=_WRITES, temperature=0.0)[0]
-    log.info("the transferred model writes %r", written)

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import sentencepiece
 import tiktoken
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from real_parts import data_of
 
+from lexitok.text.adding.changes import change_by_list, change_by_text
 from lexitok.text.token_bytes import missing_bytes
+from lexitok.text.tokenizer_export import tokenizer_json
 from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
 
 _SAMPLES = (
@@ -119,3 +122,45 @@ def test_gemma(gemma):
     again = tokenizer_from_bytes(gemma.to_bytes())
     assert again.vocabulary == vocabulary
     assert np.array_equal(again.encode(_SAMPLES[1].encode()).ids, gemma.encode(_SAMPLES[1].encode()).ids)
+
+
+GERMAN = "Die ausgewählten Zellen werden gelöscht. Klicken Sie auf die Schaltfläche, um Formatvorlagen zu wählen. "
+
+
+def _grown(tokenizer, encode):
+    """A published tokenizer with German tokens, one of them listed; `encode` is what its library makes of a text."""
+    grown = change_by_text(tokenizer, [GERMAN.encode() * 3], count=20)
+    listed = change_by_list(grown.tokenizer, [b" Tabellenzeilen"])
+    new = listed.tokenizer
+    assert len(grown.added) > 5 and new.vocabulary.token_bytes[listed.added[-1]] == b" Tabellenzeilen"
+    assert new.vocabulary.token_bytes[: tokenizer.vocabulary.size] == tokenizer.vocabulary.token_bytes
+    assert len(new.encode(GERMAN.encode()).ids) < 0.9 * len(tokenizer.encode(GERMAN.encode()).ids)
+    library = encode(new)
+    for text in (GERMAN, "alle Tabellenzeilen\n", *_SAMPLES):
+        encoding = new.encode(text.encode())
+        assert new.vocabulary.decode(encoding.ids) in (text.encode(), b" " + text.encode())
+        assert library(text) == encoding.ids.tolist()
+
+
+@pytest.mark.slow
+def test_mistral_with_german_tokens(mistral):
+    """As SentencePiece reads it."""
+    _grown(mistral[0], lambda new: sentencepiece.SentencePieceProcessor(model_proto=new.to_bytes()).encode)
+
+
+@pytest.mark.slow
+def test_tekken_with_german_tokens(tekken):
+    """As the library `tokenizers` reads it."""
+
+    def encode(new):
+        library = tokenizers.Tokenizer.from_str(tokenizer_json(new, bos="none").decode())
+        library.encode_special_tokens = True
+        return lambda text: library.encode(text, add_special_tokens=False).ids
+
+    _grown(tekken[0], encode)
+
+
+@pytest.mark.real
+def test_gemma_with_german_tokens(gemma):
+    """As SentencePiece reads it."""
+    _grown(gemma, lambda new: sentencepiece.SentencePieceProcessor(model_proto=new.to_bytes()).encode)

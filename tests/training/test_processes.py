@@ -97,15 +97,20 @@ def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, 
 
 
 @pytest.mark.parametrize(
-    "config", ["subword.py:tiny", pytest.param("interfaces.py:glyphs,subword", marks=pytest.mark.slow)]
+    ("config", "more"),
+    [
+        ("subword.py:tiny", []),
+        pytest.param("interfaces.py:glyphs,subword", [], marks=pytest.mark.slow),
+        pytest.param("subword.py:tiny", ["optimizer.rows=7,100:163"], marks=pytest.mark.slow),
+    ],
 )
-def test_two_processes_are_one(config, settings, tmp_path):
+def test_two_processes_are_one(config, more, settings, tmp_path):
     """They see other rows each and have parts of the model each; what comes out is what one process comes to.
 
     They stop after two steps, and go on for two more: the checkpoint has the place of both in the data. What no
     checkpoint has, as pictures, both make again.
     """
-    workdir, config = tmp_path / "run", f"{CONFIGS}/{config}"
+    workdir, config, settings = tmp_path / "run", f"{CONFIGS}/{config}", [*settings, *more]
     run_two(workdir, config, [*settings, "train.steps=2", "optimizer.schedule=constant"])
     ended = run_two(workdir, config, [*settings, "train.steps=4", "optimizer.schedule=constant"])
     expected, bpb = of_one_process(config, [*settings, "optimizer.schedule=constant"], 4)

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from samples import TEXT, small_config
 
 from lexitok.data.encoders import make_encoder
+from lexitok.parameter_axes import axes_by_name, kind_of
 from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.checkpoints.files import CheckpointError
 from lexitok.runs.checkpoints.reading import read_checkpoint
@@ -145,8 +146,10 @@ def test_what_is_fixed_can_be_bfloat16(trained):
     c = changed(c, run=run)
     c.optimizer.frozen, c.optimizer.frozen_dtype = ("stage.backbone",), "bfloat16"
     state = make_setup(c).init_state()
+    axes = axes_by_name(state.model)
+    assert axes["stage.backbone.layers.mixer_norm.scale"] == "L D"
     for name, x in names(to_dicts(state.model)).items():
-        rounded = name.startswith("stage.backbone.") and x.ndim > 1
+        rounded = name.startswith("stage.backbone.") and not kind_of(axes[name]).is_vector
         assert x.dtype == ("bfloat16" if rounded else "float32"), name
 
 
@@ -180,12 +183,12 @@ def test_a_vocabulary_is_known_by_its_tokens(trained, tmp_path):
     """The same tokens in a file of another format are the same; another alphabet of bytes is another vocabulary."""
     c, run = trained
     record = read_checkpoint(run).record
-    check_same_vocabulary(record, make_encoder(c.text), ["interface.table"], "it")
+    check_same_vocabulary(record, (c, make_encoder(c.text)), ["interface.table"], "it")
     other = changed(c)
     other.text.alphabet = "in_bytes"
     with pytest.raises(VocabularyMismatchError, match="it takes an interface of another vocabulary"):
-        check_same_vocabulary(record, make_encoder(other.text), ["interface.table"], "it")
-    check_same_vocabulary(record, make_encoder(other.text), ["stage.backbone.norm.scale"], "it")
+        check_same_vocabulary(record, (other, make_encoder(other.text)), ["interface.table"], "it")
+    check_same_vocabulary(record, (other, make_encoder(other.text)), ["stage.backbone.norm.scale"], "it")
 
 
 def test_a_run_that_has_broken_is_no_start(trained, monkeypatch):

@@ -5,10 +5,9 @@ import json
 import jax
 import numpy as np
 import pytest
-from samples import TEXT
+from tiny_runs import DOCUMENTS, subword_run, tokenizer_file
 
 from lexitok.analysis.samples import write_samples
-from lexitok.config.files import load_config
 from lexitok.evals import evaluate
 from lexitok.hub import HubError, load
 from lexitok.hub.conversion import from_run, to_run
@@ -19,40 +18,25 @@ from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.loop import train
 from lexitok.transfer.audit import CLASSES, count_classes
 from lexitok.transfer.errors import TransferError
+from lexitok.transfer.materials import Materials
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import transfer
 from lexitok.transfer.runs import rounded, special_ids, spelled, transfer_run
 
-DOCUMENTS = [TEXT * 2, TEXT[len(TEXT) // 2 :], b"12 345 cats; x += 1\n" * 30]
 MEAN = make_method("mean")
-
-
-def tokenizer(tmp_path, kind, size):
-    path = tmp_path / f"{kind}{size}.model"
-    if not path.exists():
-        path.write_bytes(SentencePieceTokenizer.train(DOCUMENTS, kind=kind, size=size).to_bytes())
-    return path
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A small subword model of three steps, and where its text and tokenizers are."""
     root = tmp_path_factory.mktemp("transfer")
-    (root / "texts").mkdir()
-    for i in range(24):
-        (root / "texts" / f"{i}.txt").write_bytes(DOCUMENTS[i % 3])
-    small = [*(f"model.backbone.{axis}" for axis in ("D=16", "L=1", "H=2", "K=2", "N=8", "F=16"))]
-    data = [f"data.source=text:{root}/texts/*.txt", f"data.cache={root}/cache", "data.rows=8", "data.symbols=64"]
-    small += ["model.interface.tied=no", "model.interface.embed_scale=1.0"]
-    steps = ["data.packing_bins=4", "train.steps=3", "train.eval_every=0", "optimizer.warmup=1"]
-    config = load_config("configs/subword.py:tiny", [*small, *data, *steps, "text.vocabulary.size=340"])
-    train(config, root / "run")
+    subword_run(root)
     return root
 
 
 def test_a_run_under_a_new_tokenizer_is_a_run(run):
     """Its rows are those of the transfer; it is evaluated, writes, trains on, and says where each row is from."""
-    report = transfer_run(run / "run", tokenizer(run, "bpe", 360), run / "new", method_in="mean", multiple=100)
+    report = transfer_run(run / "run", tokenizer_file(run, "bpe", 360), run / "new", method_in="mean", multiple=100)
     assert "340 ids before, 400 now" in report and (run / "new" / "transfer.md").read_text() == report
     assert all(name in report for name in ("digits", "white space", "| `1234567` | `"))
     old, old_encoder = load_model(run / "run")
@@ -79,7 +63,7 @@ def test_a_checkpoint_goes_through(run, tmp_path):
     """In as the layout of others, out as it again: its config has the new specials and the new size."""
     from_run(run / "run", tmp_path / "hf")
     to_run(tmp_path / "hf", tmp_path / "as_run")
-    transfer_run(tmp_path / "as_run", tokenizer(run, "bpe", 360), tmp_path / "new", method_in="mean")
+    transfer_run(tmp_path / "as_run", tokenizer_file(run, "bpe", 360), tmp_path / "new", method_in="mean")
     from_run(tmp_path / "new", tmp_path / "out")
     keys = json.loads((tmp_path / "out" / "config.json").read_text())
     again = load(tmp_path / "out")
@@ -91,9 +75,9 @@ def test_a_checkpoint_goes_through(run, tmp_path):
 def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
     """What cannot be read back, or is refused, is as if it had never been tried."""
     before = sorted(path.name for path in tmp_path.iterdir())
-    unigram = tokenizer(run, "bpe", 360)
+    unigram = tokenizer_file(run, "bpe", 360)
     monkeypatch.setattr(
-        "lexitok.transfer.runs.generate", lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("no"))
+        "lexitok.transfer.read_back._greedy", lambda *a, **k: (_ for _ in ()).throw(FloatingPointError("no"))
     )
     with pytest.raises(FloatingPointError):
         transfer_run(run / "run", unigram, tmp_path / "new", method_in="mean")
@@ -112,23 +96,28 @@ def test_nothing_half_written_is_left(run, tmp_path, monkeypatch):
 
 def test_rows_of_another_model_are_vectors_of_the_tokens(run, tmp_path):
     """A model that was trained with the new tokenizer says which tokens are alike; with another it says nothing."""
-    unigram = tokenizer(run, "bpe", 360)
+    unigram = tokenizer_file(run, "bpe", 360)
     transfer_run(run / "run", unigram, tmp_path / "donor", method_in="gaussian")
     transfer_run(
-        run / "run", unigram, tmp_path / "new", method_in="neighbours", vectors=tmp_path / "donor", multiple=100
+        run / "run",
+        unigram,
+        tmp_path / "new",
+        method_in="neighbours",
+        materials=Materials(tmp_path / "donor"),
+        multiple=100,
     )
     lines = [json.loads(line) for line in (tmp_path / "new" / "rows_in.jsonl").read_text().splitlines()]
     made = [line for line in lines if line["kind"] == "made"]
     assert made and all(sum(weight for *_, weight in line["from"]) <= 1 + 1e-4 for line in made)
     with pytest.raises(TransferError, match="are not those of the new tokenizer"):
-        transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours", vectors=run / "run")
+        transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours", materials=Materials(run / "run"))
     with pytest.raises(TransferError, match="'neighbours' needs vectors_VxA"):
         transfer_run(run / "run", unigram, tmp_path / "no", method_in="neighbours")
 
 
 def test_specials_are_said_by_their_spelling(run):
     """Ids of specials are known by nobody."""
-    vocabulary = SentencePieceTokenizer.load(tokenizer(run, "bpe", 360)).vocabulary
+    vocabulary = SentencePieceTokenizer.load(tokenizer_file(run, "bpe", 360)).vocabulary
     assert special_ids(vocabulary, vocabulary, spelled(["</s>=<s>"])) == {vocabulary.eot: vocabulary.bos}
     with pytest.raises(TransferError, match="'</s>' is no pair of specials: write NEW=OLD"):
         spelled(["</s>"])
@@ -136,8 +125,8 @@ def test_specials_are_said_by_their_spelling(run):
 
 def test_the_audit_counts_every_token_once(run):
     """A class that a token falls through would hide what happened to it."""
-    source = SentencePieceTokenizer.load(tokenizer(run, "bpe", 340))
-    target = SentencePieceTokenizer.load(tokenizer(run, "bpe", 360))
+    source = SentencePieceTokenizer.load(tokenizer_file(run, "bpe", 340))
+    target = SentencePieceTokenizer.load(tokenizer_file(run, "bpe", 360))
     rows = np.random.default_rng(0).normal(size=(340, 4)).astype(np.float32)
     from lexitok.transfer.rows import init_embeddings
 
@@ -150,6 +139,7 @@ def test_the_audit_counts_every_token_once(run):
         ("white space", b"\n  "),
         ("code", b" +="),
         ("English letters", b" cat"),
+        ("several words", b"s of the"),
     ):
         assert next(name for name, p in CLASSES.items() if p.fullmatch(token)) == pattern
     assert rounded(target, 2).vocabulary.size == 360 and rounded(target, 100).vocabulary.size == 400

@@ -5,6 +5,7 @@ import json
 import jax
 import numpy as np
 import pytest
+import scipy.sparse
 from flax import nnx
 from greedy import SOURCE, WORDS, Greedy, rows
 from samples import batch_of_ids
@@ -18,12 +19,22 @@ from lexitok.text.parts import parts_of
 from lexitok.text.vocabulary import Encoding, Vocabulary
 from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods import METHODS, Problem, make_method, name_of
+from lexitok.transfer.methods.hypernetwork import Predicted, PredictedSide
 from lexitok.transfer.methods.neighbours import Neighbours, sparsemax
 from lexitok.transfer.model import transfer
 from lexitok.transfer.provenance import COPIED, MADE, SPECIAL, UNMATCHED
 from lexitok.transfer.rows import init_embeddings
 
+EYE = scipy.sparse.eye_array(SOURCE.vocabulary.size, format="csr")
+SIDE = PredictedSide(rows(SOURCE), rows(SOURCE), scipy.sparse.csr_array(EYE))
 COMPOSED = ("mean", "first", "last", "front_loaded", "by_length")
+OF_SOURCE = {  # what methods are given that compare, count or translate the source's own tokens
+    "vectors_VxA": rows(SOURCE),
+    "source_vectors_UxA": rows(SOURCE),
+    "counts_U": np.arange(SOURCE.vocabulary.size),
+    "translations_VxU": EYE,
+    "predicted": Predicted(SIDE, SIDE, SOURCE.vocabulary.fingerprint),
+}
 
 
 def token_model(tokenizer, tied="no"):
@@ -39,13 +50,12 @@ def token_model(tokenizer, tied="no"):
 logits_of = jax.jit(lambda model, rows: model.logits(rows))
 
 
-@pytest.mark.parametrize("said", [*COMPOSED, "gaussian", "neighbours", "omp"])
+@pytest.mark.parametrize("said", METHODS)
 @pytest.mark.parametrize("tied", ["no", "yes"])
 def test_the_same_tokenizer_gives_the_same_model(said, tied):
     """Whatever the method, it has nothing to make."""
     model = token_model(SOURCE, tied)
-    given = {"vectors_VxA": rows(SOURCE)} if said in ("neighbours", "omp") else {}
-    done = transfer(model, SOURCE, SOURCE, method_in=make_method(said, **given))
+    done = transfer(model, SOURCE, SOURCE, method_in=make_method(said, **OF_SOURCE))
     for a, b in zip(jax.tree.leaves(done.model), jax.tree.leaves(model), strict=True):
         np.testing.assert_array_equal(a, b)
     kinds = done.tables.entering.provenance.kind_V
@@ -258,8 +268,9 @@ def test_methods_are_named_right(said, message):
 def test_every_method_is_written_as_it_is_read():
     """Its name stands in the provenance, and has to make the same again."""
     for name in METHODS:
-        if name not in ("neighbours", "omp"):  # which have vectors
-            assert make_method(name_of(make_method(name))) == make_method(name)
+        made = make_method(name, **OF_SOURCE)
+        assert name_of(make_method(name_of(made), **OF_SOURCE)) == name_of(made)
+        assert type(make_method(name_of(made), **OF_SOURCE)) is type(made)
 
 
 @pytest.mark.parametrize("mesh", [{"data": 2, "fsdp": 2, "tensor": 2}, {"data": 1, "fsdp": 8}])

@@ -201,8 +201,8 @@ class Checkpoints:
         out = {}
         for origin in record.fixed or ():
             for name, values in from_origin(origin, self.workdir).items():
-                like = shapes[f"fixed.model.{name}"]
-                out[f"fixed.model.{name}"] = jax.device_put(np.asarray(values, like.dtype), like.sharding)
+                like = shapes[at := f"fixed.{origin.of}.{name}"]
+                out[at] = jax.device_put(np.asarray(values, like.dtype), like.sharding)
         return out
 
     def _set_aside(self, damaged: dict[int, str], used: int) -> None:

@@ -71,13 +71,21 @@ class TokenizerSampler:
 
     Attributes:
       settings: what is drawn.
+      drawn: how many were.
     """
 
-    def __init__(self, settings: SamplerSettings):
-        """Starts with an empty window. Raises ValueError where a setting is out of its range, as `TextWindow` does."""
-        self.settings = settings
+    def __init__(self, settings: SamplerSettings, drawn: int = 0):
+        """Starts with an empty window.
+
+        Args:
+          settings: what is drawn.
+          drawn: how many were drawn before, by a sampler that this one goes on for.
+
+        Raises:
+          ValueError: a setting is out of its range, as of `TextWindow`.
+        """
+        self.settings, self.drawn = settings, drawn
         self._window = self._empty()
-        self._drawn = 0
 
     def add(self, texts: Iterable[bytes]) -> None:
         """Reads further texts (any bytes), and forgets the oldest for which there is no room."""
@@ -89,8 +97,8 @@ class TokenizerSampler:
         Of equal probabilities the substring comes first, or is taken, that is first in the order of bytes.
         """
         settings, counts = self.settings, self._window.counts
-        probabilities = _noisy(counts, settings, self._drawn)
-        self._drawn += 1
+        probabilities = _noisy(counts, settings, self.drawn)
+        self.drawn += 1
         runs = dict.fromkeys(settings.whitespace_runs)
         room = settings.size - len(SPECIALS) - 256 - len(runs)
         best = _best(counts, probabilities, room + len(runs))  # runs may be among them
@@ -109,7 +117,7 @@ class TokenizerSampler:
     def state(self) -> bytes:
         """The window and how many were drawn, as text (JSON), for checkpoints; `restore` reads it."""
         texts = [base64.b64encode(text).decode() for text in self._window.texts]
-        content = {"format": _FORMAT, "settings": dataclasses.asdict(self.settings), "drawn": self._drawn}
+        content = {"format": _FORMAT, "settings": dataclasses.asdict(self.settings), "drawn": self.drawn}
         return json.dumps({**content, "texts": texts}).encode()
 
     def restore(self, state: bytes) -> None:
@@ -133,7 +141,7 @@ class TokenizerSampler:
                 f"the state is of a sampler with other settings ({', '.join(other)}); what it goes on with would be "
                 "neither the one nor the other"
             )
-        self._window, self._drawn = self._empty(), drawn
+        self._window, self.drawn = self._empty(), drawn
         self._window.add(texts)
 
     def _empty(self) -> TextWindow:

@@ -76,6 +76,11 @@ class UnigramTokenizer:
         ids = np.concatenate([self._bytes(part) if odd % 2 else self._text(part) for odd, part in enumerate(parts)])
         return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)
 
+    def batch_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """See `lexitok.text.vocabulary.BatchTokenizer`."""
+        found = self._library.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
     def tokenizer_json(self) -> bytes:
         """The same tokenizer as Hugging Face's libraries read it, without the ids that are never used."""
         content = json.loads(self._library.to_str())

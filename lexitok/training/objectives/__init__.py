@@ -5,12 +5,18 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.training.objectives.imitation import imitation
 from lexitok.training.objectives.language_modelling import language_modelling
 from lexitok.training.objectives.objective import Objective, Sums
+from lexitok.training.objectives.token_distillation import token_distillation
 
 __all__ = ["OBJECTIVES", "Objective", "Sums", "make_objective"]
 
-OBJECTIVES: dict[str, Callable[[ConfigDict, Encoder], Objective]] = {"language_modelling": language_modelling}
+OBJECTIVES: dict[str, Callable[[ConfigDict, Encoder], Objective]] = {
+    "language_modelling": language_modelling,
+    "imitation": imitation,
+    "token_distillation": token_distillation,
+}
 
 
 def make_objective(c: ConfigDict, encoder: Encoder) -> Objective:

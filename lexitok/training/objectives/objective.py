@@ -1,13 +1,14 @@
 """What an objective is, and what it asks for."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxtyping import Array, Float
 
 from lexitok.data.batch import Batch, Tokenisation
 from lexitok.training.state import Fixed
+from lexitok.training.teachers import Teacher
 
 Sums = dict[str, Float[Array, ""]]
 
@@ -22,10 +23,12 @@ class Objective:
         Among them are `weights`, the number of targets (the gradient is that of the sum over it), and `bytes`, of raw
         text. What the log makes of the others: `lexitok.training.metrics.averages`.
       second: the tokenisation that batches have to hold beside the model's own; None: none.
+      teachers: models that it reads beside the one that is trained, by the name that they have in what is fixed.
     """
 
     function: Callable[[Any, Fixed, Batch], tuple[Float[Array, ""], Sums]]
     second: Tokenisation | None = None
+    teachers: Mapping[str, Teacher] = dataclasses.field(default_factory=dict)
 
     def __call__(self, trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         return self.function(trained, fixed, batch)

@@ -84,7 +84,7 @@ class MethodRows:
         target, match = _more(self._tokenizer, tokens), self._match(len(tokens))
         problem = Problem(self._tokenizer, target, match, self._rows_in, self._seed)
         method_in, method_out = self._methods
-        leaving = method_out(problem.with_rows(self._rows_out)).rows_nxD
+        leaving = method_out(problem.leaving(self._rows_out)).rows_nxD
         return TokenRows(method_in(problem).rows_nxD * self._scale, leaving)
 
     def _match(self, n: int) -> Match:

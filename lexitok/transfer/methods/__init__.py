@@ -6,10 +6,15 @@ from typing import Any
 
 from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.composition import ByLength, First, FrontLoaded, Last, Mean
+from lexitok.transfer.methods.frequency import ByFrequency, ByRarity
+from lexitok.transfer.methods.hybrid import Hybrid
+from lexitok.transfer.methods.hypernetwork import Predictions
+from lexitok.transfer.methods.low_rank import LowRank
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian
 from lexitok.transfer.methods.neighbours import Neighbours
 from lexitok.transfer.methods.pursuit import Pursuit
+from lexitok.transfer.methods.translated import Translated
 
 METHODS: dict[str, Any] = {
     "mean": Mean,
@@ -17,13 +22,19 @@ METHODS: dict[str, Any] = {
     "last": Last,
     "front_loaded": FrontLoaded,
     "by_length": ByLength,
+    "by_frequency": ByFrequency,
+    "by_rarity": ByRarity,
     "gaussian": Gaussian,
     "neighbours": Neighbours,
+    "low_rank": LowRank,
+    "hybrid": Hybrid,
+    "translated": Translated,
     "omp": Pursuit,
+    "hypernetwork": Predictions,
 }
 _SAID = re.compile(r"(\w+)(?:\((.*)\))?")
 
-__all__ = ["METHODS", "Made", "Method", "Problem", "make_method", "name_of"]
+__all__ = ["METHODS", "Made", "Method", "Problem", "make_method", "name_of", "takes"]
 
 
 def make_method(said: str, **given: Any) -> Method:
@@ -36,22 +47,36 @@ def make_method(said: str, **given: Any) -> Method:
     Raises:
       TransferError: there is no such method, or it has no such setting.
     """
+    name, written = _parsed(said)
+    method = METHODS[name]
+    fields = {field.name: field.type for field in dataclasses.fields(method)}
+    settings = {name: value for name, value in given.items() if name in fields and value is not None}
+    for setting in filter(None, written.split(",")):
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not equals or key not in fields:
+            raise TransferError(f"method '{name}' has no setting '{setting.strip()}'; it has {', '.join(fields)}")
+        settings[key] = _read(value, fields[key], f"{name}: {key}")
+    needed = [field.name for field in dataclasses.fields(method) if field.default is dataclasses.MISSING]
+    missing = [field for field in needed if field not in settings]
+    if missing:
+        raise TransferError(f"method '{name}' needs {', '.join(missing)}")
+    return method(**settings)
+
+
+def takes(said: str) -> set[str]:
+    """What a method that is written so can be given, and can be set.
+
+    Raises:
+      TransferError: there is no such method.
+    """
+    return {field.name for field in dataclasses.fields(METHODS[_parsed(said)[0]])}
+
+
+def _parsed(said: str) -> tuple[str, str]:
     parsed = _SAID.fullmatch(said.strip())
     if parsed is None or parsed[1] not in METHODS:
         raise TransferError(f"unknown method '{said}'; there are {', '.join(METHODS)}")
-    method = METHODS[parsed[1]]
-    fields = {field.name: field.type for field in dataclasses.fields(method)}
-    settings = {name: value for name, value in given.items() if name in fields and value is not None}
-    for setting in filter(None, (parsed[2] or "").split(",")):
-        name, equals, value = (part.strip() for part in setting.partition("="))
-        if not equals or name not in fields:
-            raise TransferError(f"method '{parsed[1]}' has no setting '{setting.strip()}'; it has {', '.join(fields)}")
-        settings[name] = _read(value, fields[name], f"{parsed[1]}: {name}")
-    needed = [field.name for field in dataclasses.fields(method) if field.default is dataclasses.MISSING]
-    missing = [name for name in needed if name not in settings]
-    if missing:
-        raise TransferError(f"method '{parsed[1]}' needs {', '.join(missing)}")
-    return method(**settings)
+    return parsed[1], parsed[2] or ""
 
 
 def _read(value: str, kind: Any, what: str) -> Any:

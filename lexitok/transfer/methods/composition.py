@@ -12,7 +12,7 @@ from lexitok.transfer.errors import TransferError
 from lexitok.transfer.methods.method import Made, Problem, combined, from_triples
 
 
-def _of_parts(problem: Problem, weight: np.ndarray) -> Made:
+def of_parts(problem: Problem, weight: np.ndarray) -> Made:
     """Rows with these weights of the parts, each token's brought to a sum of 1."""
     token, _ = problem.parts.places
     total = np.bincount(token, weight, minlength=len(problem.match.new))
@@ -24,7 +24,7 @@ class Mean:
     """All parts alike."""
 
     def __call__(self, problem: Problem) -> Made:
-        return _of_parts(problem, np.ones(len(problem.parts.ids)))
+        return of_parts(problem, np.ones(len(problem.parts.ids)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class First:
     """The first part."""
 
     def __call__(self, problem: Problem) -> Made:
-        return _of_parts(problem, (problem.parts.places[1] == 0).astype(np.float64))
+        return of_parts(problem, (problem.parts.places[1] == 0).astype(np.float64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Last:
 
     def __call__(self, problem: Problem) -> Made:
         token, place = problem.parts.places
-        return _of_parts(problem, (place == problem.parts.counts[token] - 1).astype(np.float64))
+        return of_parts(problem, (place == problem.parts.counts[token] - 1).astype(np.float64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class FrontLoaded:
             raise TransferError(f"front_loaded: decay is {self.decay}; it is from 0 (the first part) to 1 (all alike)")
 
     def __call__(self, problem: Problem) -> Made:
-        return _of_parts(problem, np.power(self.decay, problem.parts.places[1], dtype=np.float64))
+        return of_parts(problem, np.power(self.decay, problem.parts.places[1], dtype=np.float64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,4 +63,4 @@ class ByLength:
     """Parts weigh as many bytes as they have (as in the local half of TokenAdapt, arXiv 2505.09738)."""
 
     def __call__(self, problem: Problem) -> Made:
-        return _of_parts(problem, problem.source.vocabulary.lengths[problem.parts.ids].astype(np.float64))
+        return of_parts(problem, problem.source.vocabulary.lengths[problem.parts.ids].astype(np.float64))

@@ -23,6 +23,7 @@ class Problem:
       match: what of the target the source has; `match.new` are the tokens, in order.
       rows_UxD: float32, the table under the source.
       seed: of what is drawn at random.
+      side: `entering` or `leaving`: by which of the model's tables symbols do.
     """
 
     source: Tokenizer
@@ -30,6 +31,7 @@ class Problem:
     match: Match
     rows_UxD: Float[np.ndarray, "U D"]
     seed: int = 0
+    side: str = "entering"
 
     @functools.cached_property
     def parts(self) -> Parts:
@@ -37,9 +39,9 @@ class Problem:
         tokens = self.target.vocabulary.token_bytes
         return parts_of((tokens[i] for i in self.match.new.tolist()), self.source)
 
-    def with_rows(self, rows_UxD: Float[np.ndarray, "U D"]) -> "Problem":
-        """The same tokens, of another table; their parts are not worked out again."""
-        other = dataclasses.replace(self, rows_UxD=rows_UxD)
+    def leaving(self, rows_UxD: Float[np.ndarray, "U D"]) -> "Problem":
+        """The same tokens, of the table by which they leave; their parts are not worked out again."""
+        other = dataclasses.replace(self, rows_UxD=rows_UxD, side="leaving")
         vars(other).update({name: value for name, value in vars(self).items() if name == "parts"})
         return other
 
@@ -79,6 +81,14 @@ def from_triples(problem: Problem, token: np.ndarray, source: np.ndarray, weight
     """Weights `[n, U]` from new tokens (by number), ids of the source, and their weights there; equal pairs add up."""
     shape = (len(problem.match.new), len(problem.rows_UxD))
     return scipy.sparse.coo_array((np.asarray(weight, np.float32), (token, source)), shape=shape).tocsr()
+
+
+def scaled(weights_nxU: scipy.sparse.csr_array, by_n: Float[np.ndarray, "n"]) -> scipy.sparse.csr_array:
+    """The weights, each token's times a number; those that become 0 are taken out."""
+    data = weights_nxU.data * np.repeat(by_n, np.diff(weights_nxU.indptr)).astype(weights_nxU.dtype)
+    out = scipy.sparse.csr_array((data, weights_nxU.indices, weights_nxU.indptr), shape=weights_nxU.shape, copy=True)
+    out.eliminate_zeros()
+    return out
 
 
 def shared_tokens(problem: Problem, vectors_VxA: Float[np.ndarray, "V A"], method: str) -> Int[np.ndarray, "s"]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexitok.text.drawn import substrings
 from lexitok.text.drawn.substrings import count_substrings, no_substrings
-from lexitok.transfer import substrings
 
 words = st.lists(st.text("abß世🌝\0", max_size=9).map(str.encode), max_size=6)
 places = st.fixed_dictionaries({"longest": st.sampled_from((1, 3, 7, 8, 15, 16, 20)), "stride": st.integers(1, 4)})

@@ -1,0 +1,81 @@
+"""Tables of ways to give a model a new tokenizer (`lexitok.analysis.transfer_arms`)."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lexitok.analysis.paired import difference, mean_scores, spread
+from lexitok.analysis.transfer_arms import Arm
+from lexitok.data.digits import TASKS
+from lexitok.runs.documents import DocumentScores
+from lexitok.text.bits import bits_per_byte
+
+Row = Mapping[str, Any]
+
+
+def transfer_table(measurements: Mapping[Arm, Row]) -> str:
+    """A table in Markdown, a line for each way, in the order in which they were first measured.
+
+    Numbers are means over seeds, with the smallest and the largest in brackets where there are several. Columns: bits
+    per byte of each text, and of all (the mean of the texts'); that less the original model's, of the bytes of all
+    texts together, with the 95 % interval of a bootstrap over documents; tokens per byte, the mean of the texts';
+    seconds of the transfer; right answers on digits.
+
+    Raises:
+      ValueError: nothing was measured.
+    """
+    if not measurements:
+        raise ValueError("nothing was measured: there is no table to make")
+    ways: dict[Arm, list[Row]] = {}
+    for arm, row in measurements.items():
+        ways.setdefault(dataclasses.replace(arm, seed=0), []).append(row)
+    original = next((_pooled(rows) for way, rows in ways.items() if way.is_original), None)
+    texts = list(next(iter(measurements.values()))["texts"])
+    head = ["tokenizer", "in", "out", "steps", *texts, "all", "less the original", "tokens/byte", "seconds", *TASKS]
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|" + "---:|" * (len(head) - 3)]
+    lines += [f"| {' | '.join(_cells(way, rows, texts, original))} |" for way, rows in ways.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(way: Arm, rows: Sequence[Row], texts: Sequence[str], original: DocumentScores | None) -> list[str]:
+    bpb = np.array([[_bpb(row["texts"][text]) for text in texts] for row in rows])
+    tokens = [float(np.mean([row["texts"][text]["tokens_per_byte"] for text in texts])) for row in rows]
+    return [
+        way.tokenizer,
+        way.method_in or "–",
+        way.method_out or ("–" if way.is_original else "the same"),
+        str(way.steps or "–"),
+        *(_shown(bpb[:, i]) for i in range(len(texts))),
+        _shown(bpb.mean(axis=1)),
+        "–" if original is None or way.is_original else _less(_pooled(rows), original),
+        _shown(tokens),
+        _shown([row["seconds"] for row in rows], ".1f"),
+        *(_shown([row["digits"][task]["accuracy"] for row in rows], ".2f") for task in TASKS),
+    ]
+
+
+def _bpb(text: Row) -> float:
+    return bits_per_byte(float(np.sum(text["nats"])), float(np.sum(text["bytes"])))
+
+
+def _shown(values: Sequence[float] | np.ndarray, how: str = ".3f") -> str:
+    of = spread([float(value) for value in values])
+    return format(of.mean, how) + (f" [{of.low:{how}}, {of.high:{how}}]" if of.n > 1 else "")
+
+
+def _pooled(rows: Sequence[Row]) -> DocumentScores:
+    return mean_scores([_scores(row) for row in rows])
+
+
+def _scores(row: Row) -> DocumentScores:
+    """Of the documents of all texts; words are not compared."""
+    nats, nbytes = (np.concatenate([text[name] for text in row["texts"].values()]) for name in ("nats", "bytes"))
+    none = np.full(len(nats), np.nan)
+    return DocumentScores(nats.astype(np.float64), nbytes.astype(np.float64), none, none, none)
+
+
+def _less(scores: DocumentScores, original: DocumentScores) -> str:
+    found = difference(scores, original)
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"

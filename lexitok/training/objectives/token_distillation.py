@@ -1,0 +1,104 @@
+"""Token distillation: a model under a new tokenizer comes to the hidden states that it had under the old one."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from lexitok.data.batch import Batch, Tokenisation
+from lexitok.data.encoders import Encoder
+from lexitok.distill.spans import states_after_spans
+from lexitok.models.extras import of_batch
+from lexitok.models.token_lm import TokenLM
+from lexitok.nn.layers import normed
+from lexitok.ops.read_out import Query
+from lexitok.training.objectives.objective import Objective, Sums
+from lexitok.training.state import Fixed, SetupError, model_of
+from lexitok.training.teachers import open_teacher
+
+_TEACHER = "teacher"
+
+
+def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
+    """The squared distance of hidden states from a teacher's, where both have read the same bytes (arXiv 2505.20133).
+
+    The teacher reads the text in its own tokens. Wherever tokens of both end at one byte, the states after it are
+    compared: the mean of the squared differences of their elements, in float32. By default they are those of the last
+    layer, as in the authors' code (`target_layer=-1`), which names early layers as another choice; where one is chosen,
+    the layers behind it are computed for nothing. The method is for rows that are new, all else frozen
+    (`optimizer.rows`). It says how tokens enter: of rows by which they only leave it knows nothing, and a tied row is
+    then whatever it takes to enter; next-token prediction, which the authors have for these, is added with a weight.
+
+    Its sums: `weights` (spans that are compared), `loss` (what is minimised, of all of them), `distillation_loss` (the
+    distances alone) and `bytes` (raw bytes of the targets); with a `next_token_weight`, `nats` of text and `eot_nats`,
+    as of language modelling. Losses are means over spans: the nats that are added are those of a span's tokens.
+
+    Args:
+      c: the section `objective`: `teacher`, a `lexitok.config.teacher` with `symbols`, the teacher's tokens that a row
+        has room for; `layer`, -1 for the last, or blocks that the residual stream has gone through;
+        `next_token_weight`, of the nats; and `chunk`, positions of a row whose logits are computed at once.
+      encoder: of the symbols.
+
+    Raises:
+      SetupError: there is no teacher, or no such layer; when it is traced, the models are not of one width, or no token
+        models.
+    """
+    teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
+    weight, layer, query, eot = c.next_token_weight, c.layer, Query(chunk=c.chunk), encoder.vocabulary.eot
+    _check_layer(layer, teacher.record.config.model, c.teacher.run)
+
+    def distance(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
+        student, old = model_of(trained, fixed), teacher.model(fixed, _TEACHER)
+        _check_models(student, old, c.teacher.run)
+        ours, final = _states(student, batch, layer)
+        theirs, _ = _states(old, Batch(batch.second, batch.seeds_B), layer)
+        spans = batch.alignment.spans
+        a, read = states_after_spans(ours, batch.alignment.of_first_BxS, batch.tokens.segments_BxS, spans)
+        b, also = states_after_spans(theirs, batch.alignment.of_second_BxT, batch.second.segments_BxS, spans)
+        apart = jnp.mean(jnp.square(a.astype(jnp.float32) - b.astype(jnp.float32)), axis=-1)
+        loss = jnp.sum(jnp.where(read & also, apart, 0.0))
+        scored = batch.tokens.weights_BxS
+        sums = {
+            "weights": jnp.sum(read & also).astype(jnp.float32),
+            "distillation_loss": loss,
+            "bytes": jnp.sum(jnp.where(scored > 0, batch.tokens.bytes_BxS, 0)).astype(jnp.float32),
+        }
+        if weight:
+            found = student.interface.bind(batch.seeds_B, batch.vocabulary).read_out(final, of_batch(query, batch))
+            nats = scored * found.nll_BxS
+            ends = jnp.sum(jnp.where(batch.tokens.targets_BxS == eot, nats, 0.0))
+            sums |= {"nats": jnp.sum(nats) - ends, "eot_nats": ends}
+            loss = loss + weight * jnp.sum(nats)
+        return loss, sums | {"loss": loss}
+
+    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.symbols)
+    return Objective(distance, second, {_TEACHER: teacher})
+
+
+def _states(model: TokenLM, batch: Batch, layer: int) -> tuple[Float[Array, "B S D"], Float[Array, "B S D"]]:
+    """What is compared, and what the read-out takes."""
+    if layer < 0:
+        hidden = model.features(batch)["hidden"]
+        return hidden, hidden
+    streams = model.streams(batch)
+    return streams[layer], normed(model.backbone.norm, streams[-1])
+
+
+def _check_layer(layer: int, model: ConfigDict, run: str) -> None:
+    if model.kind != "token_lm":
+        raise SetupError(f"objective.teacher.run: {run} has a model of kind '{model.kind}'; it has to be a token_lm")
+    if not -1 <= layer <= model.backbone.L:
+        raise SetupError(f"objective.layer is {layer}: it is -1, or one of the teacher's 0 to {model.backbone.L}")
+
+
+def _check_models(student: Any, teacher: TokenLM, run: str) -> None:
+    if not isinstance(student, TokenLM):
+        raise SetupError(f"token_distillation trains a TokenLM, not a {type(student).__name__}")
+    ours, theirs = (model.backbone.c.D for model in (student, teacher))
+    layers = [model.backbone.c.L for model in (student, teacher)]
+    if ours != theirs or layers[0] != layers[1]:
+        raise SetupError(
+            f"objective.teacher.run: {run} has {layers[1]} layers of width {theirs}, and this model {layers[0]} of "
+            f"{ours}: hidden states can be compared only between models of one shape"
+        )
