@@ -19,6 +19,7 @@ from lexitok.transfer.dynamic.windows import Placed, Window
 from lexitok.transfer.errors import TransferError
 
 SCOPES = ("sequence", "batch", "given")
+_LEAST_ROOM = 64  # for merged tokens, for the same reason as:
 _LENGTHS = 8  # rows are cut to the next of so many lengths, so that few programs are compiled
 
 
@@ -34,7 +35,7 @@ class Merging:
       merges: how many, at most.
       given: the merges, by `given`.
       compression, least: as of `lexitok.text.merging.merges.find_merges`.
-      room: for the merged tokens of a batch; 0: as many as it has, up to the next power of 2.
+      room: for the merged tokens of a batch; 0: as many as it has, up to the next power of 2, and 64 at least.
     """
 
     reach: str = "enter"
@@ -184,7 +185,7 @@ class Batches:
         n, room = len(tokens), self._merging.room
         if not (n or room):
             return None
-        room = room or 1 << (n - 1).bit_length()
+        room = room or max(_LEAST_ROOM, 1 << (n - 1).bit_length())
         if n > room:
             raise TransferError(f"batch {number} has {n} merged tokens, and there is room for {room}: give more room")
         made = self._maker(tokens)
