@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-real test-processors test-optimised lint format benchmarks pod lock clean
+.PHONY: help quickstart test test-slow test-real test-processors test-optimised lint format benchmarks small-base pod lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -47,6 +47,9 @@ benchmarks: .venv/run  ## speed of splitters, data pipeline, training step and d
 	$(RUN) experiments/benchmarks/pipeline.py
 	$(RUN) experiments/benchmarks/train_step.py
 	$(RUN) experiments/benchmarks/decode.py
+
+small-base: .venv/run  ## the small model that transfers are measured on: an hour on two cores
+	$(RUN) experiments/train.py --config=configs/small_base.py --workdir=runs/small_base
 
 pod: .venv/test  ## compile the training step of configs/hat_v2.py:pod for a TPU pod, without one
 	$(RUN) tpu/compile.py --config=configs/hat_v2.py:pod --topology=v5e:4x4

@@ -1,7 +1,7 @@
 """A small base model, the subject of experiments that give a trained model another tokenizer.
 
     make small-base
-    python experiments/train.py --config=configs/small_base.py:seed1 --workdir=runs/small_base/seed1
+    python experiments/train.py --config=configs/small_base.py:seed1 --workdir=runs/small_base_1
 
 4.2M parameters, a BPE of 8,192 tokens, English prose, the help pages of an office suite in five languages, Python, and
 numbers that are copied and added. The variants `seed1` and `seed2` are the same with other seeds (and so another order

@@ -1,6 +1,7 @@
 """Eight fake devices, strict dtypes and ranks, and shape checks at run time, for every test."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -29,6 +30,20 @@ install_import_hook("lexitok", "beartype.beartype")
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("lexitok", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lexitok")
+
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 20_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Lets go of what was compiled when there is much of it.
+
+    A program is some pieces of memory, and Linux gives a process 65,530 of these at most: a worker that compiles more
+    crashes.
+    """
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
