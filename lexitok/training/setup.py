@@ -137,7 +137,6 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     objective = make_objective(config.objective, encoder)
     _check_tokenizers(config, objective)
     symbols = config.data.rows * config.data.symbols
-    objective = make_objective(config.objective, encoder)
     start = config.train.start.run
     if start and workdir is not None:  # both may have moved since the run began
         start = str(located(start, workdir) or start)

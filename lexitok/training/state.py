@@ -103,8 +103,8 @@ class StateMaker:
     frozen: Sequence[str] = ()
     fixed_dtype: str = "float32"
     ema: float = 0.0
-    rows: Int[np.ndarray, "n"] | None = None
-    read: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    rows: Int[np.ndarray, "n"] | None = dataclasses.field(default=None, compare=False)
+    read: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def make(self, key: Array) -> TrainState:
         """A fresh state; to be traced or jitted."""

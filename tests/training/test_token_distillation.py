@@ -149,6 +149,7 @@ def test_neither_mesh_nor_micro_batches_matter(root):
         np.testing.assert_allclose(rows_of_mesh[name], x, atol=1e-3, err_msg=name)
 
 
+@pytest.mark.slow
 def test_another_layer_and_a_rounded_teacher(root):
     """An early layer's distances are others, and the nats the same; what bfloat16 takes from the teacher is little."""
     found = {}
