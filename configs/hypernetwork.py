@@ -28,7 +28,11 @@ minutes of a GPU of 989 TFLOP/s in bfloat16 at 40 % of that, and 200,000 take 3.
 that makes two batches a second takes 42 minutes for 5,000 (`experiments/benchmarks/drawn_vocabularies.py` measures
 that), so it is the host that sets the time. With any tokenizer's file for V, the count is printed by
 
-    python -c "from lexitok.config.files import load_config as load; from lexitok.training.setup import make_setup;         from lexitok.training import ahead_of_time, flops; s = make_setup(load('configs/hypernetwork.py:gemma3_270m',         ['model.interface.vocabulary=V', 'text.vocabulary.path=V']));         print(flops.training_flops(s, ahead_of_time.abstract_batch(s)))"
+    python -c "from lexitok.config.files import load_config; from lexitok.training.setup import make_setup; \
+        from lexitok.training import ahead_of_time, flops; \
+        c = load_config('configs/hypernetwork.py:gemma3_270m', ['model.interface.vocabulary=V', \
+            'text.vocabulary.path=V']); s = make_setup(c); \
+        print(flops.training_flops(s, ahead_of_time.abstract_batch(s)))"
 """
 
 from ml_collections import ConfigDict
