@@ -36,7 +36,7 @@ class Cost:
 def cost(config: ConfigDict, devices=None) -> Cost:
     """What a step costs, on the config's own text."""
     setup = make_setup(config, devices=devices)
-    iterator = train_iterator(config, setup.encoder)
+    iterator = train_iterator(setup.config, setup.encoder)
     batches = [next(iterator) for _ in range(BATCHES)]
     iterator.close()
     nbytes = float(np.mean([batch.tokens.bytes_BxS.sum() for batch in batches]))

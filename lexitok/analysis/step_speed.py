@@ -9,12 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.pipeline import train_iterator
-from lexitok.sharding import ROWS
+from lexitok.data.placement import put_batch
 from lexitok.training.ahead_of_time import abstract_batch, describe
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.setup import make_setup
@@ -50,10 +49,8 @@ def measure_step(config: ConfigDict, *, steps: int) -> StepSpeed:
     """Times the training step of `config` on batches of its own data, made beforehand."""
     setup = make_setup(config)
     with jax.set_mesh(setup.mesh):
-        sharding = NamedSharding(setup.mesh, ROWS)
-        batches = [
-            jax.device_put(b, sharding) for b in itertools.islice(train_iterator(config, setup.encoder), BATCHES)
-        ]
+        iterator = train_iterator(setup.config, setup.encoder, setup.objective.second)
+        batches = [put_batch(batch) for batch in itertools.islice(iterator, BATCHES)]
         state = setup.init_state()
         step = setup.step().lower(state, batches[0]).compile()
         seconds = []
