@@ -59,9 +59,8 @@ def test_a_run_with_more_tokens(run):
     """Kept rows to the last bit, padding too; the files say what was added, and what mass it takes."""
     opened = open_subword(run / "run")
     changed = change_by_text(opened.tokenizer, Text().documents(opened.config), count=20, prune=4)
-    report = write_changed(
-        opened, run / "new", changed, held_out=Text(split="validation"), method_in="mean", multiple=50
-    )
+    held_out = Text(split="validation")
+    report = write_changed(opened, run / "new", changed, held_out=held_out, method_in="mean", multiple=50)
     assert (run / "new" / "transfer.md").read_text() == report
     assert "20 tokens added: `" in report and "4 tokens pruned: `" in report
     assert "Tokens per byte of 456 held-out bytes" in report and "| now | " in report
