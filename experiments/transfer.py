@@ -10,8 +10,7 @@ By vectors trained on text of the new tokenizer (FOCUS), on that of two language
 
 python experiments/transfer.py ... --method_in=neighbours --vectors=train --text='jsonl:de.{split}.jsonl.xz'
 python experiments/transfer.py ... --vectors=train --text='jsonl:de.{split}.jsonl.xz' --dictionary=en-de.txt \
-    --source_text='jsonl:en.{split}.jsonl.xz' \
-    --method_in='neighbours(weighting=softmax, most=10, temperature=0.1, among=source)'
+    --source_text='jsonl:en.{split}.jsonl.xz' --method_in=source_neighbours
 python experiments/transfer.py ... --method_in=translated --parallel=en.train.jsonl.xz,de.train.jsonl.xz
 
 What is written is a run, to be evaluated, converted for elsewhere, or trained on, with --config.train.start.run=RUN and

@@ -48,7 +48,7 @@ def test_methods_are_given_what_they_take_and_no_more(texts):
     assert given(texts, "mean", text="no such source", vectors="no such file", parallel=("no", "files")) == {}
     found = given(texts, "by_frequency", text=source(texts, "en"))
     assert set(found) == {"counts_U"} and found["counts_U"][SOURCE.vocabulary.token_bytes.index(b"the")] > 20
-    assert set(given(texts, "neighbours")) == {"vectors_VxA", "source_vectors_UxA"}
+    assert set(given(texts, "neighbours")) == {"vectors_VxA"}
     with pytest.raises(TransferError, match="'by_frequency' needs counts_U"):
         make_method("by_frequency", **given(texts, "by_frequency"))
 
@@ -66,7 +66,7 @@ def test_vectors_are_trained_for_whom_they_are_asked(texts):
 def test_words_of_two_languages_meet_by_a_dictionary(texts):
     """WECHSEL, from text alone: what one language has in the places of another has its rows."""
     named = {"vectors": "train", "text": source(texts, "de"), "source_text": source(texts, "en")}
-    said = "neighbours(weighting=softmax, most=10, temperature=0.1, among=source)"
+    said = "source_neighbours"
     found = weights(texts, said, b" das", dictionary=texts / "en-de.txt", **named)
     assert len(found) == 10 and sum(found.values()) == pytest.approx(1.0, abs=1e-5) and b" the" in found
 
@@ -77,7 +77,7 @@ def test_vectors_of_files_are_of_tokens_by_their_spelling(texts):
     assert weights(texts, "neighbours", b" Hund", vectors=texts / "a.vec") == pytest.approx({b" cat": 1.0})
     (texts / "b.vec").write_text("Ġcat 0 1\n12 1 0\n")
     two = {"vectors": texts / "a.vec", "source_vectors": texts / "b.vec"}
-    assert weights(texts, "neighbours(among=source, most=1)", b" Hund", **two) == {b"12": 1.0}
+    assert weights(texts, "source_neighbours(most=1)", b" Hund", **two) == {b"12": 1.0}
 
 
 def test_a_parallel_text_translates(texts):

@@ -80,7 +80,7 @@ SOURCES = space((ID[b"er"], [1, 0, 0, 0]), (ID[b"n"], [0, 2, 0, 0]), (ID[b"123"]
 
 def test_neighbours_may_be_tokens_that_only_the_source_has():
     """WECHSEL: the softmax of cosines 1 and sqrt(1/2) at temperature 0.1; one without a vector is the mean of parts."""
-    said = "neighbours(weighting=softmax, most=2, temperature=0.1, among=source)"
+    said = "source_neighbours(most=2)"
     found = made(said, vectors_VxA=VECTORS, source_vectors_UxA=SOURCES)
     near = 1 / (1 + np.exp((np.sqrt(0.5) - 1) / 0.1))
     assert weights_of(found, INNER) == pytest.approx({b"er": near, b"123": 1 - near}, abs=1e-6)
@@ -90,7 +90,7 @@ def test_neighbours_may_be_tokens_that_only_the_source_has():
 def test_of_equal_neighbours_the_first_are_taken():
     """Whatever the processor: ties are decided by number."""
     sources = np.tile(np.float32([1, 0, 0, 0]), (U, 1))
-    said = "neighbours(weighting=softmax, most=3, among=source)"
+    said = "source_neighbours(most=3)"
     found = made(said, vectors_VxA=VECTORS, source_vectors_UxA=sources)
     assert sorted(i for i, _ in found.provenance.of(INNER)) == [3, 4, 5]
 
@@ -118,7 +118,7 @@ def test_low_rank_rows_are_projections():
     """With all directions it is the combination; with fewer its projection on the strongest singular vectors."""
     given = {"vectors_VxA": VECTORS, "source_vectors_UxA": SOURCES}
     whole = made("low_rank", **given)
-    as_neighbours = made("neighbours(weighting=softmax, most=10, temperature=0.1, among=source)", **given)
+    as_neighbours = made("source_neighbours", **given)
     np.testing.assert_allclose(whole.rows_VxD, as_neighbours.rows_VxD, atol=1e-5)
     np.testing.assert_allclose(whole.provenance.residual_V[[INNER, PHRASE]], 0, atol=1e-5)
     _, _, axes = np.linalg.svd(TABLE[3:].astype(np.float64), full_matrices=False)
@@ -142,7 +142,7 @@ def test_translations_are_brought_to_a_mean():
         made("translated", translations_VxU=-counts)
 
 
-@pytest.mark.parametrize("said", ["hybrid", "low_rank", "neighbours(among=source)"])
+@pytest.mark.parametrize("said", ["hybrid", "low_rank", "source_neighbours"])
 def test_vectors_that_do_not_fit_are_refused(said):
     """Of another width they are of another space, and without any there is nothing to compare."""
     for sources, message in (
@@ -163,7 +163,11 @@ def test_vectors_that_do_not_fit_are_refused(said):
         ("hybrid(w_glob=2)", "w_glob is 2.0; it is from 0"),
         ("hybrid(most=0)", "most is 0, temperature is 0.3"),
         ("low_rank(rank=0)", "rank is 0, most is 10"),
-        ("neighbours(among=all)", "unknown among 'all'; there are shared, source"),
+        (
+            "source_neighbours(weighting=max)",
+            "source_neighbours: unknown weighting 'max'; there are sparsemax, softmax",
+        ),
+        ("neighbours(temperature=0)", "neighbours: temperature is 0.0, most is 0"),
         ("hybrid(vectors_VxA=3)", "vectors_VxA cannot be '3'"),
     ],
 )

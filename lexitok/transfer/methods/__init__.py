@@ -12,7 +12,7 @@ from lexitok.transfer.methods.hypernetwork import Predictions
 from lexitok.transfer.methods.low_rank import LowRank
 from lexitok.transfer.methods.method import Made, Method, Problem
 from lexitok.transfer.methods.moments import Gaussian
-from lexitok.transfer.methods.neighbours import Neighbours
+from lexitok.transfer.methods.neighbours import Neighbours, SourceNeighbours
 from lexitok.transfer.methods.pursuit import Pursuit
 from lexitok.transfer.methods.translated import Translated
 
@@ -26,6 +26,7 @@ METHODS: dict[str, Any] = {
     "by_rarity": ByRarity,
     "gaussian": Gaussian,
     "neighbours": Neighbours,
+    "source_neighbours": SourceNeighbours,
     "low_rank": LowRank,
     "hybrid": Hybrid,
     "translated": Translated,

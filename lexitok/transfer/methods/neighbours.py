@@ -22,61 +22,86 @@ from lexitok.transfer.methods.similarity import (
 )
 
 WEIGHTINGS = ("sparsemax", "softmax")
-AMONG = ("shared", "source")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The nearest tokens by cosine of auxiliary vectors. A token without a vector (zeros) has the mean of its parts.
+    """The nearest of the tokens that both tokenizers have, by cosine of auxiliary vectors: with its defaults FOCUS.
 
-    `Neighbours(vectors)` is FOCUS; WECHSEL is `Neighbours(vectors, "softmax", most=10, temperature=0.1,
-    among="source", source_vectors_UxA=...)`. Both papers draw the row of a token without a vector at random.
+    A token without a vector (zeros) has the mean of its parts, where both papers draw its row at random.
 
     Attributes:
       vectors_VxA: of the target's tokens, those that the source has among them.
       weighting: of the cosines: `sparsemax` or `softmax`.
       most: neighbours at most; 0: all.
       temperature: that cosines are divided by.
-      among: whom neighbours are looked for among: the tokens that both have (`shared`), or all of the `source`.
-      source_vectors_UxA: of the source's tokens in the same space, for `source`.
     """
 
     vectors_VxA: Float[np.ndarray, "V A"]
     weighting: str = "sparsemax"
     most: int = 0
     temperature: float = 1.0
-    among: str = "shared"
-    source_vectors_UxA: Float[np.ndarray, "U _"] | None = None
 
     def __post_init__(self) -> None:
-        if self.weighting not in WEIGHTINGS:
-            raise TransferError(f"neighbours: unknown weighting '{self.weighting}'; there are {', '.join(WEIGHTINGS)}")
-        if self.temperature <= 0 or self.most < 0:
-            raise TransferError(
-                f"neighbours: temperature is {self.temperature}, most is {self.most}; above 0, and 0 or more"
-            )
-        if self.among not in AMONG:
-            raise TransferError(f"neighbours: unknown among '{self.among}'; there are {', '.join(AMONG)}")
-        if self.among == "source" and self.source_vectors_UxA is None:
-            raise TransferError("neighbours: among=source needs source_vectors_UxA")
+        _check("neighbours", self.weighting, self.most, self.temperature)
 
     def __call__(self, problem: Problem) -> Made:
-        if self.source_vectors_UxA is None or self.among == "shared":
-            candidates = shared_candidates(problem, self.vectors_VxA, "neighbours")
-        else:
-            candidates = source_candidates(problem, self.vectors_VxA, self.source_vectors_UxA, "neighbours")
-        weights = neighbour_weights(problem, self.vectors_VxA, candidates, self._weigh)
-        return combined(problem, or_mean(problem, weights))
+        candidates = shared_candidates(problem, self.vectors_VxA, "neighbours")
+        return combined(
+            problem, or_mean(problem, neighbour_weights(problem, self.vectors_VxA, candidates, self._weigh))
+        )
 
     def _weigh(self, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        most = min(self.most or cosines.shape[1], cosines.shape[1])
-        if self.weighting == "softmax":
-            row, near = nearest(cosines, most)
-            return row, near, softmax_within(row, cosines[row, near].astype(np.float64) / self.temperature)
-        order = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
-        weights = sparsemax(np.take_along_axis(cosines, order, axis=1).astype(np.float64) / self.temperature)
-        row, place = np.nonzero(weights)
-        return row, order[row, place], weights[row, place]
+        return _weigh(cosines, self.weighting, self.most, self.temperature)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SourceNeighbours:
+    """The nearest of all tokens of the source, whether the target has them or not: with its defaults WECHSEL.
+
+    Attributes:
+      vectors_VxA, source_vectors_UxA: of the target's and the source's tokens, in one space.
+      weighting, most, temperature: as of `Neighbours`.
+    """
+
+    vectors_VxA: Float[np.ndarray, "V A"]
+    source_vectors_UxA: Float[np.ndarray, "U _"]
+    weighting: str = "softmax"
+    most: int = 10
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check("source_neighbours", self.weighting, self.most, self.temperature)
+
+    def __call__(self, problem: Problem) -> Made:
+        candidates = source_candidates(problem, self.vectors_VxA, self.source_vectors_UxA, "source_neighbours")
+        return combined(
+            problem, or_mean(problem, neighbour_weights(problem, self.vectors_VxA, candidates, self._weigh))
+        )
+
+    def _weigh(self, cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _weigh(cosines, self.weighting, self.most, self.temperature)
+
+
+def _check(name: str, weighting: str, most: int, temperature: float) -> None:
+    if weighting not in WEIGHTINGS:
+        raise TransferError(f"{name}: unknown weighting '{weighting}'; there are {', '.join(WEIGHTINGS)}")
+    if temperature <= 0 or most < 0:
+        raise TransferError(f"{name}: temperature is {temperature}, most is {most}; above 0, and 0 or more")
+
+
+def _weigh(
+    cosines: np.ndarray, weighting: str, most: int, temperature: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, columns and weights of the cosines that count."""
+    most = min(most or cosines.shape[1], cosines.shape[1])
+    if weighting == "softmax":
+        row, near = nearest(cosines, most)
+        return row, near, softmax_within(row, cosines[row, near].astype(np.float64) / temperature)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :most]
+    weights = sparsemax(np.take_along_axis(cosines, order, axis=1).astype(np.float64) / temperature)
+    row, place = np.nonzero(weights)
+    return row, order[row, place], weights[row, place]
 
 
 def sparsemax(descending_NxK: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
