@@ -22,6 +22,13 @@ mean of their parts, and what the network adds, trained in one phase (tokenkit, 
 Of the published recipe are: 8 parts, the lexical loss's weight, AdamW's 0.95, decay 0.01, clipping at 0.1, 16,384
 tokens a step of imitation, both phases' rates, and, for `gemma3_270m`, 128 rows of 128 symbols. Steps, and the rate of
 the residual form, are ours: 200,000 steps are published, 10,000 of them of imitation.
+
+A step of `gemma3_270m` takes 2.78e13 FLOPs, two thirds of them for the rows of 32,768 tokens. Its 5,000 steps take 6
+minutes of a GPU of 989 TFLOP/s in bfloat16 at 40 % of that, and 200,000 take 3.9 hours; it was not run on one. A host
+that makes two batches a second takes 42 minutes for 5,000 (`experiments/benchmarks/drawn_vocabularies.py` measures
+that), so it is the host that sets the time. With any tokenizer's file for V, the count is printed by
+
+    python -c "from lexitok.config.files import load_config as load; from lexitok.training.setup import make_setup;         from lexitok.training import ahead_of_time, flops; s = make_setup(load('configs/hypernetwork.py:gemma3_270m',         ['model.interface.vocabulary=V', 'text.vocabulary.path=V']));         print(flops.training_flops(s, ahead_of_time.abstract_batch(s)))"
 """
 
 from ml_collections import ConfigDict

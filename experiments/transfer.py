@@ -5,6 +5,15 @@ python experiments/transfer.py --run=runs/gemma --tokenizer=tekken.json --workdi
 python experiments/evaluate.py --run=runs/gemma_tekken --source='text:books/*.txt' --split=validation
 python experiments/convert.py --source=runs/gemma_tekken --workdir=gemma-tekken-hf
 
+By vectors trained on text of the new tokenizer (FOCUS), on that of two languages (WECHSEL), by a parallel text
+(Trans-Tokenization):
+
+python experiments/transfer.py ... --method_in=neighbours --vectors=train --text='jsonl:de.{split}.jsonl.xz'
+python experiments/transfer.py ... --vectors=train --text='jsonl:de.{split}.jsonl.xz' --dictionary=en-de.txt \
+    --source_text='jsonl:en.{split}.jsonl.xz' \
+    --method_in='neighbours(weighting=softmax, most=10, temperature=0.1, among=source)'
+python experiments/transfer.py ... --method_in=translated --parallel=en.train.jsonl.xz,de.train.jsonl.xz
+
 What is written is a run, to be evaluated, converted for elsewhere, or trained on, with --config.train.start.run=RUN and
 --config.text.vocabulary.path=RUN/vocabulary.model. With it come `transfer.md`, which is printed too, and
 a line for each row that says what it is made of.

@@ -117,8 +117,7 @@ def _batches(corpus: Corpus, source: Tokenizer) -> tuple[Spelled, DrawnIterator]
 
 def _own_rate(corpus: Corpus, source: Tokenizer) -> float:
     """MB of text a second of CPU time under the source tokenizer itself."""
-    shape = {"rows": ROWS.value, "symbols": SYMBOLS.value, "units": 1}
-    iterator = batch_iterator(corpus, SubwordEncoder(source), **shape)
+    iterator = batch_iterator(corpus, SubwordEncoder(source), rows=ROWS.value, symbols=SYMBOLS.value, units=1)
     next(iterator)
     began, before = time.process_time(), iterator.report.bytes_scored
     for _ in range(3 * BATCHES.value):

@@ -1,15 +1,21 @@
 """How fast targets are pursued and what is left, beside mergekit's algorithm on the same rows and processor in one run.
 
-LEXITOK_TORCH_PYTHON=torch/bin/python python experiments/benchmarks/matching_pursuit.py --targets=512 --atoms=60000
+    python3.11 -m venv torch && torch/bin/pip install numpy torch==2.13.0  # a build for CPUs
+    LEXITOK_TORCH_PYTHON=torch/bin/python python experiments/benchmarks/matching_pursuit.py --table=gemma.gguf
 
 Rows are of `--table` (a GGUF with `token_embd.weight`), drawn without replacement, or made up: Gaussian, along axes
 whose strength falls off, with a common direction, and norms that spread lognormally by `--spread`. The peer runs in a
-Python that has torch, on `--peer_targets` of the same targets; times are seconds of wall clock a 1,000 targets, after
-compilation. `left` is the mean relative residual, made anew in float64 from indices and coefficients, over the peer's
-targets, for both.
+Python that has torch, on `--peer_targets` of the same targets, and takes turns with ours for `--repeats` rounds.
+
+Times are for 1,000 targets after compilation, the median of the rounds: seconds of wall clock, and seconds of all
+threads together, which hang less on what else the machine does. How many times as fast as the peer is of each round by
+itself, with the least and the most of them. `left` is the mean relative residual, made anew in float64 from indices and
+coefficients, over the peer's targets, for both. What is done once for all targets (moments of the atoms) is counted:
+few targets make it seem slower than it is on many.
 """
 
 import argparse
+import dataclasses
 import os
 import subprocess
 import tempfile
@@ -21,7 +27,7 @@ import jax
 import numpy as np
 
 from lexitok.hub.gguf_files import GgufFile
-from lexitok.ops.matching_pursuit import IMPLEMENTATIONS, SELECT, Pursuit, matching_pursuit
+from lexitok.ops.matching_pursuit import IMPLEMENTATIONS, SELECT, matching_pursuit
 
 PEER = Path(__file__).parent / "peers" / "mergekit_omp.py"
 
@@ -51,70 +57,93 @@ def left(targets: np.ndarray, atoms: np.ndarray, index: np.ndarray, coefficients
     return float((np.linalg.norm(targets - found, axis=1) / np.linalg.norm(targets, axis=1)).mean())
 
 
-def ours(targets: np.ndarray, atoms: np.ndarray, k: int, repeats: int, **options: Any) -> tuple[Pursuit, float]:
-    """The combinations, and the seconds of the fastest of `repeats` runs after one to compile."""
-    x, table = jax.device_put((targets, atoms))
-    seconds = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        found = jax.block_until_ready(matching_pursuit(x, table, k, **options))
-        seconds.append(time.perf_counter() - start)
-    return found, min(seconds[1:])
+@dataclasses.dataclass
+class Timed:
+    """One way to pursue: what it found, and the seconds of each round for 1,000 targets."""
+
+    index_TxK: np.ndarray
+    coefficients_TxK: np.ndarray
+    wall: list[float] = dataclasses.field(default_factory=list)
+    cpu: list[float] = dataclasses.field(default_factory=list)
+
+
+def ours(targets: jax.Array, atoms: jax.Array, k: int, **options: Any) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Indices, coefficients, seconds of wall clock and of all threads."""
+    start, cpu = time.perf_counter(), time.process_time()
+    found = jax.block_until_ready(matching_pursuit(targets, atoms, k, **options))
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return np.asarray(found.index_TxK), np.asarray(found.coefficients_TxK), wall, cpu
 
 
 def peer(
     python: str, targets: np.ndarray, atoms: np.ndarray, k: int, batch: int
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Indices, coefficients and seconds of mergekit's algorithm."""
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """The same of mergekit's algorithm."""
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "in.npz", Path(folder) / "out.npz"
         np.savez(source, targets=targets, atoms=atoms, k=k, batch=batch)
         subprocess.run([python, str(PEER), str(source), str(out)], check=True)
         found = np.load(out)
-        return found["index"], found["coefficients"], float(found["seconds"])
+        return found["index"], found["coefficients"], float(found["seconds"]), float(found["cpu_seconds"])
+
+
+def ratio(theirs: list[float], seconds: list[float]) -> str:
+    """How many times as fast, the median of the rounds and their range."""
+    each = np.array(theirs) / np.array(seconds)
+    return f"{np.median(each):.1f} ({each.min():.1f}-{each.max():.1f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and residuals of matching pursuits.")
-    parser.add_argument("--targets", type=int, default=512)
+    parser.add_argument("--targets", type=int, default=2048)
     parser.add_argument("--peer_targets", type=int, default=512, help="of the targets; 0: no peer")
-    parser.add_argument("--atoms", type=int, default=20_000)
+    parser.add_argument("--atoms", type=int, default=30_000)
     parser.add_argument("--width", type=int, default=640, help="of rows that are made up")
     parser.add_argument("--table", help="GGUF whose embedding gives the rows")
     parser.add_argument("--spread", type=float, default=0.2, help="of the logarithm of norms that are made up")
     parser.add_argument("--k", type=int, default=64)
-    parser.add_argument("--shortlist", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--shortlist", type=int, nargs="*", default=[256])
+    parser.add_argument("--rounds", type=int, default=4, help="lists a target")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--peer_batch", type=int, default=512, help="mergekit's default")
     parser.add_argument("--select", nargs="*", default=["gain"], choices=SELECT)
     parser.add_argument("--implementation", nargs="*", default=["shortlist"], choices=list(IMPLEMENTATIONS))
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     targets, atoms = rows_of(args)
     few = targets[: args.peer_targets]
-    device = jax.devices()[0]
-    print(f"{len(targets)} targets, {len(atoms)} atoms, width {atoms.shape[1]}, k = {args.k}; {device.device_kind}")
-    print(f"{'':<24}{'s per 1,000 targets':>20}{'times faster':>14}{'left':>10}")
-    theirs = float("nan")
-
-    def show(name: str, seconds: float, index: np.ndarray, coefficients: np.ndarray) -> None:
-        rest = left(few, atoms, index[: len(few)], coefficients[: len(few)]) if len(few) else float("nan")
-        print(f"{name:<24}{seconds:>20.2f}{theirs / seconds:>14.2f}{rest:>10.5f}", flush=True)
-
-    if (python := os.environ.get("LEXITOK_TORCH_PYTHON")) and len(few):
-        index, coefficients, seconds = peer(python, few, atoms, args.k, args.peer_batch)
-        theirs = 1e3 * seconds / len(few)
-        show("mergekit, in torch", theirs, index, coefficients)
+    x, table = jax.device_put((targets, atoms))
+    ways: dict[str, tuple[int, Any]] = {}
+    python = os.environ.get("LEXITOK_TORCH_PYTHON")
+    if python and len(few):
+        ways["mergekit, in torch"] = len(few), lambda: peer(python, few, atoms, args.k, args.peer_batch)
     elif len(few):
         print("no peer: LEXITOK_TORCH_PYTHON names no Python that has torch")
     for name in args.implementation:
-        for select in args.select:
-            options = {"shortlist": args.shortlist, "rounds": args.rounds, "batch": args.batch, "select": select}
-            found, seconds = ours(targets, atoms, args.k, args.repeats, implementation=name, **options)
-            arrays = np.asarray(found.index_TxK), np.asarray(found.coefficients_TxK)
-            show(f"{name}, {select}", 1e3 * seconds / len(targets), *arrays)
+        for length in args.shortlist if name == "shortlist" else [max(args.shortlist)]:
+            for select in args.select:
+                options = {"implementation": name, "select": select, "batch": args.batch}
+                options |= {"shortlist": length, "rounds": args.rounds}
+                said = f"{name}({length}), {select}" if name == "shortlist" else f"{name}, {select}"
+                ways[said] = len(x), lambda options=options: ours(x, table, args.k, **options)
+                ways[said][1]()  # compiles
+    print(f"{len(x)} targets, {len(atoms)} atoms, width {atoms.shape[1]}, k = {args.k}; {jax.devices()[0].device_kind}")
+    timed: dict[str, Timed] = {}
+    for _ in range(args.repeats):
+        for name, (count, way) in ways.items():
+            index, coefficients, wall, cpu = way()
+            entry = timed.setdefault(name, Timed(index, coefficients))
+            entry.wall.append(1e3 * wall / count)
+            entry.cpu.append(1e3 * cpu / count)
+    print(f"{'for 1,000 targets':<24}{'s':>8}{'times as fast':>20}{'CPU s':>8}{'times as fast':>20}{'left':>9}")
+    theirs = next(iter(timed.values()))
+    for name, entry in timed.items():
+        rest = left(few, atoms, entry.index_TxK[: len(few)], entry.coefficients_TxK[: len(few)])
+        print(
+            f"{name:<24}{np.median(entry.wall):>8.2f}{ratio(theirs.wall, entry.wall):>20}"
+            f"{np.median(entry.cpu):>8.2f}{ratio(theirs.cpu, entry.cpu):>20}{rest:>9.4f}"
+        )
 
 
 if __name__ == "__main__":

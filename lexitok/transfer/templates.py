@@ -15,11 +15,17 @@ from lexitok.hub.chat_template import cut_at_specials, gguf_template, named_in, 
 from lexitok.hub.stored_tensors import HubError
 from lexitok.text.added_specials import with_specials
 from lexitok.text.matching import Match
-from lexitok.text.roles import ALL_SPELLINGS, SPELLINGS
+from lexitok.text.roles import SPELLINGS
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
 from lexitok.transfer.errors import TransferError
 
 SOURCE, TARGET = "source", "target"
+# What these roles have stands for turns; spellings of other roles (`<think>`, `<tool_call>`) are text to many models.
+_FRAMES = (
+    *("bos", "eos", "pad", "turn_start", "turn_end", "header_start", "header_end"),
+    *("system", "system_end", "user", "user_end", "assistant"),
+)
+_FRAMING = frozenset(spelling for role in _FRAMES for spelling in SPELLINGS[role])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +93,13 @@ def _kept(template: str | None, source: Vocabulary, target: Tokenizer) -> Chat:
 
 
 def _fitted(choice: str, template: str, source: Vocabulary, target: Tokenizer, instead: Mapping[str, str]) -> Chat:
-    """The template with specials replaced, if the target then has all that it names."""
+    """The template with specials replaced, if the target then has all that it names.
+
+    Specials are those of either tokenizer, and all spellings that frame turns.
+    """
     there = set(target.vocabulary.names.values())
     texts = {token.decode(errors="replace") for token in target.vocabulary.token_bytes}
-    named = named_in(template, {*source.names.values(), *there, *ALL_SPELLINGS})
+    named = named_in(template, {*source.names.values(), *there, *_FRAMING})
     lacking = [name for name in named if name not in there and name not in texts]
     if unknown := [name for name in lacking if name not in instead]:
         raise TransferError(

@@ -249,5 +249,5 @@ def test_worker_processes_resume_too(tmp_path):
     (tmp_path / "config.json").write_text(to_json(config_for(tmp_path, workers=2)))
     (tmp_path / "script.py").write_text(WITH_WORKERS)  # of its own: shape checks at run time cannot be pickled
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "config.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0 and not done.stderr.strip(), done.stderr

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexitok.ops.matching_pursuit import IMPLEMENTATIONS, SELECT, MatchingPursuitError, matching_pursuit
+from lexitok.ops.matching_pursuit.api import _pursue
+from lexitok.ops.matching_pursuit.shortlist import largest
 from lexitok.sharding import make_mesh
 
 T, N, D, K = 6, 40, 24, 5
@@ -109,8 +111,9 @@ def test_more_places_never_leave_more(implementation):
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_batch_is_its_targets_one_by_one(implementation):
-    """A target's combination depends on nothing else, in batches that do and do not divide the targets."""
-    targets, atoms = table(6, T, D), table(7, N, D)
+    """A target's combination depends on nothing else, in batches that do and do not divide the targets, nor the blocks
+    in which lists of rows are held."""
+    targets, atoms = table(6, 11, D), table(7, N, D)
     options = {"implementation": implementation, "shortlist": 8, "rounds": 2}
     together = matching_pursuit(targets, atoms, K, **options)
     for batch in (1, 4):
@@ -137,13 +140,14 @@ def test_normalised_atoms_find_what_others_miss():
 
 
 def test_short_lists_leave_little_more_than_all_atoms():
-    """What the default costs: lists of a tenth of the atoms, which share a direction as embeddings do, leave at most a
+    """What lists cost: ones of a tenth of the atoms, which share a direction as embeddings do, leave at most a
     few per cent more than the same rule on all atoms, and a list made once leaves more than lists made anew."""
     rng = np.random.default_rng(11)
     rows = rng.normal(size=(1032, 64)) / np.arange(1, 65) ** 0.5 + np.eye(64)[0]
     targets, atoms = rows[:32].astype(np.float32), rows[32:].astype(np.float32)
     exact = matching_pursuit(targets, atoms, 16, implementation="reference").residual_T.mean()
-    lists, once = (matching_pursuit(targets, atoms, 16, shortlist=100, rounds=r).residual_T.mean() for r in (4, 1))
+    options: dict = {"implementation": "shortlist", "shortlist": 100}
+    lists, once = (matching_pursuit(targets, atoms, 16, rounds=r, **options).residual_T.mean() for r in (4, 1))
     assert lists < 1.03 * exact
     assert lists < once
 
@@ -177,9 +181,10 @@ def test_zeros_and_duplicates(implementation, select):
 def test_scale_is_no_matter(scale):
     """Rows whose squares are no float32 numbers: combinations are of directions."""
     targets, atoms = table(14, T, D), table(15, N, D)
-    plain = matching_pursuit(targets, atoms, K, rounds=1)
+    options = {"implementation": "shortlist", "rounds": 1}
+    plain = matching_pursuit(targets, atoms, K, **options)
     for t, a in ((scale, 1.0), (1.0, scale)):
-        found = matching_pursuit(targets * np.float32(t), atoms * np.float32(a), K, rounds=1)
+        found = matching_pursuit(targets * np.float32(t), atoms * np.float32(a), K, **options)
         np.testing.assert_array_equal(found.index_TxK, plain.index_TxK)
         np.testing.assert_allclose(found.coefficients_TxK * (a / t), plain.coefficients_TxK, rtol=1e-3)
 
@@ -226,12 +231,54 @@ def test_no_targets_give_no_combinations():
     assert found.index_TxK.shape == (0, K) and found.residual_T.shape == (0,)
 
 
+def test_the_exact_one_is_the_default():
+    """What is faster leaves more, so it is asked for by name."""
+    targets, atoms = table(25, T, D), table(26, 200, D)
+    options: dict = {"shortlist": 8, "rounds": 1}
+    default = matching_pursuit(targets, atoms, K, **options)
+    exact, listed = (matching_pursuit(targets, atoms, K, implementation=i, **options) for i in IMPLEMENTATIONS)
+    np.testing.assert_array_equal(default.index_TxK, exact.index_TxK)
+    assert exact.residual_T.mean() < listed.residual_T.mean()
+
+
+@pytest.mark.parametrize("count", [3000, 3001, 4095])
+def test_lists_out_of_many_have_the_largest(count):
+    """Buckets hide few: never the largest, and in all no more than a tenth of what a full comparison lists; every place
+    is one of the row, and none is there twice, whatever is left over of the last bucket."""
+    x = np.random.default_rng(27).normal(size=(16, count)).astype(np.float32)
+    x[0] = 0
+    x[1, -1] = -9
+    places = np.asarray(jax.jit(largest, static_argnums=1)(x, 40))
+    assert places.min() >= 0 and places.max() < count
+    for row, found in zip(x, places, strict=True):
+        assert len(set(found)) == 40
+        assert np.abs(row[found[0]]) > 0.99 * np.abs(row).max() or not row.any()
+    full = np.argsort(-np.abs(x[1:]), axis=1)[:, :40]
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(full, places[1:], strict=True)]) > 36
+    assert places[1, 0] == count - 1
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_it_is_a_program_for_every_platform(implementation):
+    """Nobody has them all at hand. Lists go through a processor's caches block by block, and on others all together,
+    where each step of a loop is a wait."""
+    options = (("shortlist", 16), ("rounds", 2)) if implementation == "shortlist" else ()
+    shapes = (jax.ShapeDtypeStruct((n, D), jnp.float32) for n in (64, N))
+    traced = jax.jit(_pursue, static_argnums=range(2, 8)).trace(*shapes, 64, K, "gain", implementation, 32, options)
+    loops = {
+        platform: traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.while")
+        for platform in ("cpu", "cuda", "tpu")
+    }
+    assert loops["cuda"] == loops["tpu"]
+    assert (loops["cpu"] > loops["tpu"]) == (implementation == "shortlist")
+
+
 def test_what_cannot_be_is_refused():
     """A broken row would make a broken model without a word, and a wrong number a useless one."""
     targets, atoms = table(23, T, D), table(24, N, D)
     broken_targets, broken_atoms = targets.copy(), atoms.copy()
     broken_targets[4, 1], broken_atoms[[2, 7], 0] = np.nan, np.inf
-    for args, options, message in (
+    cases: tuple[tuple[tuple, dict, str], ...] = (
         ((broken_targets, atoms, K), {}, "1 target row.* 4;"),
         ((targets, broken_atoms, K), {}, "2 atom row.* 2, 7;"),
         ((targets[:, 1:], atoms, K), {}, r"\(6, 23\).*\(40, 24\)"),
@@ -239,9 +286,10 @@ def test_what_cannot_be_is_refused():
         ((targets, atoms, 0), {}, "k is at least 1, got 0"),
         ((targets, atoms, K), {"batch": 0}, "batch is at least 1"),
         ((targets, atoms, K), {"rounds": 0}, "rounds is at least 1"),
-        ((targets, atoms, 9), {"shortlist": 2, "rounds": 3}, "chooses 3 atoms.*list of 2"),
+        ((targets, atoms, 9), {"implementation": "shortlist", "shortlist": 2, "rounds": 3}, "chooses 3.*list of 2"),
         ((targets, atoms, K), {"select": "norm"}, "'norm'; there are gain, cosine, product"),
         ((targets, atoms, K), {"implementation": "fast"}, "'fast'; there are reference, shortlist"),
-    ):
+    )
+    for args, options, message in cases:
         with pytest.raises(MatchingPursuitError, match=message):
             matching_pursuit(*args, **options)

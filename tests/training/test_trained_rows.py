@@ -155,7 +155,8 @@ def test_a_table_of_such_a_run_is_one_table(root, runs, tmp_path):
     transfer_run(runs["no"], root / "new.model", tmp_path / "next", method_in="mean", multiple=8)
     again = read_parameters(tmp_path / "next").parameters["interface.table"]
     np.testing.assert_array_equal(again[:357], expected[:357])  # behind them are ids that are never used
-    c = config(root, f"train.start.run={runs['no']}", f"text.vocabulary.path={runs['no']}/vocabulary.model")
+    start = [f"train.start.run={runs['no']}", f"text.vocabulary.path={runs['no']}/vocabulary.model"]
+    c = config(root, *start, "model.interface.tied=no")
     np.testing.assert_array_equal(make_setup(c).init_state().model.interface.table[...], expected)
     start = root / "new_no"
     start.rename(root / "elsewhere")

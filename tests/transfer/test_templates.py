@@ -83,7 +83,9 @@ def test_specials_of_a_file_go_by_their_roles(tmp_path):
         "<end_of_turn>": "<|im_end|>",
     }
     check_chat(chat, SOURCE, TARGET, match(SOURCE.vocabulary, TARGET.vocabulary))
-    for special in ("<odd>", "[TOOL_CALLS]"):
+    file.write_text(OURS + "<think>")  # which neither has: it is text
+    assert chosen(tmp_path, str(file)).template == THEIRS + "<think>"
+    for special in ("<odd>", "[INST]"):
         file.write_text(OURS + special)
         with pytest.raises(TransferError, match=f"names the special '{special}'".replace("[", r"\[")):
             chosen(tmp_path, str(file))

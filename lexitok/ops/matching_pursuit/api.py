@@ -62,17 +62,17 @@ def matching_pursuit(
       targets_TxD, atoms_NxD: rows of any floating-point type; concrete arrays, as this is not for use within `jit`.
       k: most atoms of a combination; beyond `min(N, D)` places stay unused.
       select: one of `SELECT`.
-      implementation: one of `IMPLEMENTATIONS`; None: `shortlist`.
+      implementation: one of `IMPLEMENTATIONS`; None: `reference`.
       shortlist: atoms on a list, at least those that are chosen in one round.
       rounds: lists a target; at most `k`.
-      batch: targets at once on a device. `shortlist` holds `batch · (N + 2 · D · shortlist)` numbers, `reference`
-        `batch · (3 · N + k · D)`.
+      batch: targets at once on a device. `reference` holds `batch · (3 · N + k · D)` numbers, `shortlist` on a CPU
+        `batch · (N + 2 · k · D)` and elsewhere `batch · D · shortlist` more.
 
     Raises:
       MatchingPursuitError: widths that differ, no atoms, rows with NaN or infinity (says which), a `k` or another
         number that is not positive, a list too short for a round, an unknown name.
     """
-    name = "shortlist" if implementation is None else implementation
+    name = "reference" if implementation is None else implementation
     _check_settings(k, select, name, shortlist, rounds, batch)
     if np.ndim(targets_TxD) != 2 or np.ndim(atoms_NxD) != 2 or targets_TxD.shape[1] != atoms_NxD.shape[1]:
         raise MatchingPursuitError(

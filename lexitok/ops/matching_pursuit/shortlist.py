@@ -89,15 +89,15 @@ def _listed(
     """The `count` atoms of the largest ridge coefficients, those chosen already last."""
     ridge_TxN = einsum("TD,ND->TN", einsum("TI,IJ->TJ", left_TxD, inverse_DxD), atoms_NxD)
     at_TxK = jnp.where(used_TxK, index_TxK, len(atoms_NxD))
-    return _largest(ridge_TxN.at[jnp.arange(len(left_TxD))[:, None], at_TxK].set(0.0, mode="drop"), count)
+    return largest(ridge_TxN.at[jnp.arange(len(left_TxD))[:, None], at_TxK].set(0.0, mode="drop"), count)
 
 
-def _largest(x_TxN: Array, count: int) -> Array:
+def largest(x_TxN: Array, count: int) -> Array:
     """Places of the `count` numbers of each row that are farthest from 0, or nearly so.
 
     Where there are many more numbers, each bucket of them is represented by its largest, and those are compared. With
     `_CANDIDATES` buckets for each place of the list, about one in 16 that belong on it is hidden by another, and one
-    that the list lacks instead is there. To compare all takes half as long as the product that made them, on a CPU.
+    that does not is there instead. To compare all takes, on a CPU, a fifth as long as the product that made them.
     """
     T, N = x_TxN.shape
     bits = max(0, (N // (_CANDIDATES * count)).bit_length() - 1)
@@ -109,7 +109,7 @@ def _largest(x_TxN: Array, count: int) -> Array:
     buckets = -(-N // each)
     size_TxN = lax.bitcast_convert_type(jnp.abs(x_TxN), jnp.int32) & -each
     size_TxIxB = jnp.pad(size_TxN, ((0, 0), (0, -N % each)), constant_values=-each).reshape(T, each, buckets)
-    peak_TxB = jnp.max(size_TxIxB | jnp.arange(each, dtype=jnp.int32)[:, None], axis=1)
+    peak_TxB = jnp.max(size_TxIxB | jnp.arange(each, dtype=jnp.int32)[None, :, None], axis=1)
     peak_TxM, bucket_TxM = lax.top_k(peak_TxB, count)
     return (peak_TxM & (each - 1)) * buckets + bucket_TxM
 

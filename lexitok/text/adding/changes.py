@@ -57,6 +57,12 @@ def change_by_text(
 ) -> Changed:
     """Prunes leaves that a text hardly uses, and goes on with BPE on it.
 
+    Where tokens are pruned, the text is to have all in it that the model is still to write: tokens of a language that
+    is not in it are the least used of all.
+
+    For 4.0 MB of German (`help/de.train`) and 1,000 tokens, seconds of one core, all told: 3.7 for Mistral's
+    SentencePiece model of 32,000 pieces, 3.0 for Tekken's 131,072, 6.5 for Gemma 3's 262,144.
+
     Args:
       tokenizer: BPE: a `tokenizer.json`, ranks, or a SentencePiece model.
       documents: the text; what is not UTF-8 in it is left out.

@@ -28,7 +28,7 @@ class Objective:
 
     function: Callable[[Any, Fixed, Batch], tuple[Float[Array, ""], Sums]]
     second: Tokenisation | None = None
-    teachers: Mapping[str, Teacher] = dataclasses.field(default_factory=dict)
+    teachers: Mapping[str, Teacher] = dataclasses.field(default_factory=dict, compare=False)  # it can be jitted
 
     def __call__(self, trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         return self.function(trained, fixed, batch)

@@ -20,17 +20,20 @@ class Pursuit:
     Attributes:
       vectors_VxA: of the target's tokens: a donor's table.
       k: tokens of a combination.
-      select: how they are chosen, see `lexitok.ops.matching_pursuit`.
+      select, implementation: how they are chosen, and among which, see `lexitok.ops.matching_pursuit`.
     """
 
     vectors_VxA: Float[np.ndarray, "V A"]
     k: int = 64
     select: str = "gain"
+    implementation: str = "reference"
 
     def __call__(self, problem: Problem) -> Made:
         shared = shared_tokens(problem, self.vectors_VxA, "omp")
         new = self.vectors_VxA[problem.match.new]
-        found = matching_pursuit(new, self.vectors_VxA[shared], self.k, select=self.select)
+        found = matching_pursuit(
+            new, self.vectors_VxA[shared], self.k, select=self.select, implementation=self.implementation
+        )
         index, coefficients = np.asarray(found.index_TxK), np.asarray(found.coefficients_TxK)
         token, place = np.nonzero(coefficients)
         source = problem.match.ids_V[shared[index[token, place]]]

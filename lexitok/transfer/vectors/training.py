@@ -103,16 +103,16 @@ def _fast_text(
     if min(A, window, epochs, least, buckets) < 1 or negative < 1:
         raise TransferError(f"vectors cannot be trained with {A=}, {window=}, {epochs=}, {least=}, {negative=}")
     read = [part for sentence in sentences for part in _cut(sentence)]
-    how: Any = {"vector_size": A, "window": window, "min_count": least, "negative": negative, "bucket": buckets}
-    model = FastText(**how, sg=0, workers=1, seed=seed)
+    how: dict[str, Any] = {"vector_size": A, "window": window, "min_count": least, "negative": negative}
+    model: Any = FastText(**how, bucket=buckets, sg=0, workers=1, seed=seed)
     model.build_vocab(corpus_iterable=read)
     if not len(model.wv):
         words = sum(map(len, read))
         raise TransferError(f"no word comes up {least} times among the {words} of the text: is it empty?")
     model.train(corpus_iterable=read, total_examples=len(read), epochs=epochs)
-    words = tuple(map(str, model.wv.index_to_key))
-    rows = np.array(model.wv[list(words)], np.float32)
-    return WordVectors(words, rows, np.array([model.wv.get_vecattr(w, "count") for w in words], np.float64))
+    found: list[str] = model.wv.index_to_key
+    counts = np.array([model.wv.get_vecattr(word, "count") for word in found], np.float64)
+    return WordVectors(tuple(found), np.array(model.wv[found], np.float32), counts)
 
 
 def _cut(sentence: list[str]) -> Iterator[list[str]]:
