@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dynamic_subject import ENCODER, MODEL, token_model
 from flax import nnx
 from greedy import SOURCE, WORDS, Greedy
 from ml_collections import FrozenConfigDict
@@ -16,10 +17,8 @@ from lexitok.evals import evaluate
 from lexitok.inference.decoder import Decoder
 from lexitok.inference.generate import generate
 from lexitok.inference.prompts import prompt_symbols
-from lexitok.interfaces.bound import TableBound
+from lexitok.interfaces import make_interface
 from lexitok.interfaces.extended import Extended
-from lexitok.models.token_lm import TokenLM
-from lexitok.text.matching import NONE
 from lexitok.text.merging.merges import MergeError, Merges
 from lexitok.text.merging.tokenizer import MergedTokenizer
 from lexitok.text.merging.words import word_starts
@@ -39,20 +38,8 @@ DOCUMENTS = [
     b"a",
     "Größe \xff".encode() + b"\xff 123123 the inner catcat" * 3,
 ]
-ENCODER = SubwordEncoder(SOURCE)
-WORDS_BY, ROOM = "gpt2_marks", 16
+WORDS_BY, ROOM = "gpt2_marks", 64
 SIZES = {"rows": 2, "symbols": 24, "overlap": 0.5}
-
-
-def token_model(tied="no", tokenizer=SOURCE):
-    c = C.token_lm()
-    c.compute_dtype = "float32"
-    c.interface.tied, c.interface.embed_scale = tied, 2.0
-    c.backbone = C.transformer(D=16, L=1, H=2, K=2, N=8, F=16)
-    return TokenLM(FrozenConfigDict(c), tokenizer.vocabulary.size, dtype=np.float32, rngs=nnx.Rngs(params=0))
-
-
-MODEL = token_model()
 
 
 def maker(model=MODEL, said="mean", said_out=None):
@@ -93,33 +80,19 @@ def test_rows_are_those_of_a_transfer():
     np.testing.assert_allclose(made, np.asarray(MODEL.interface.head[...])[ids].mean(0), atol=1e-6)
 
 
-class MeanOfParts(nnx.Module):
-    """A hypernetwork that is the mean."""
-
-    def __init__(self, interface):
-        self.inner = interface
-
-    def bind(self, seeds_B, vocabulary=None):
-        there = (vocabulary.parts_VxP != NONE)[..., None]
-        rows = [
-            jnp.where(there, table[jnp.maximum(vocabulary.parts_VxP, 0)], 0.0).sum(1) / there.sum(1).astype(jnp.float32)
-            for table in (self.inner.table[...], self.inner.table_out)
-        ]
-        return TableBound(lambda ids, dtype: (2.0 * rows[0][ids]).astype(dtype), rows[1], 0.0)
-
-    vocabulary_size = SOURCE.vocabulary.size
-
-
 def test_a_hypernetwork_makes_rows_of_spellings():
-    """One that takes the mean gives the rows of the method; parts beyond the longest are left out; none is none."""
-    tokens = [token.data for token in merges().tokens]
-    found = HypernetworkRows(MeanOfParts(MODEL.interface), SOURCE)(tokens)
-    for a, b in zip(found, maker()(tokens), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-    first = HypernetworkRows(MeanOfParts(MODEL.interface), SOURCE, parts=1)(tokens)
-    np.testing.assert_allclose(first.leaving_nxD, maker(said="first")(tokens).leaving_nxD, atol=1e-6)
-    assert HypernetworkRows(MeanOfParts(MODEL.interface), SOURCE)([]).entering_nxD.shape == (0, 16)
-    assert maker()([]).leaving_nxD.shape == (0, 16)
+    """One that has not learned yet gives the rows of its heuristic; parts beyond the longest are left out."""
+    c = C.hypernetwork(source=C.table(tied="no", embed_scale=2.0))
+    c.stack = C.transformer(D=16, L=1, H=2, K=2, N=8, F=16, feed_forward="plain", activation="gelu")
+    c, vocabulary = FrozenConfigDict(c), SOURCE.vocabulary
+    network = jax.jit(lambda rngs: make_interface(c, vocabulary.size, 16, rngs, vocabulary))(nnx.Rngs(params=0))
+    table, tokens = network.frozen_source, [token.data for token in merges().tokens]
+    for parts, said in ((8, "mean"), (1, "first")):
+        found = HypernetworkRows(network, SOURCE, parts=parts)(tokens)
+        expected = MethodRows(table, SOURCE, make_method(said))(tokens)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+    assert HypernetworkRows(network, SOURCE)([]).entering_nxD.shape == maker()([]).leaving_nxD.shape == (0, 16)
 
 
 def test_the_cache_forgets_what_was_not_asked_for():
@@ -234,13 +207,10 @@ def test_a_prompt_in_merged_tokens_is_decoded(reach):
         ids = np.array([symbols + after], np.int32)
         whole = full(longer, jnp.asarray(ids))[0, -1]
         np.testing.assert_allclose(decoder.logits_BxV[row], whole, atol=1e-4)
-    how = {"words": WORDS_BY, "max_bytes": 4, "temperature": 0.0}
-    if reach == "enter":  # and without merges it writes what the model writes
-        none = generate_dynamic(MODEL, ENCODER, prompts, maker(), merges=0, **how)
-        assert none == generate(MODEL, ENCODER, prompts, max_bytes=4, temperature=0.0)
-    else:
-        text = generate_dynamic(MODEL, ENCODER, prompts, maker(), merges=6, reach=reach, **how)
-        assert [len(x) <= 4 for x in text] == [True, True]
+    if reach == "enter_and_leave":
+        how = {"max_bytes": 4, "temperature": 0.0, "chunk": 3}
+        text = generate_dynamic(MODEL, ENCODER, prompts, maker(), merges=6, reach=reach, words=WORDS_BY, **how)
+        assert text == generate(longer, encoder, prompts, **how) and all(0 < len(each) <= 4 for each in text)
 
 
 @jax.jit

@@ -54,9 +54,9 @@ def with_merges(
     """A model and an encoder with merged tokens, for `lexitok.inference`, `lexitok.evals` and whatever takes both.
 
     By `enter` the encoder's texts are prompts: what the model predicts, and writes, is in the vocabulary as it was. By
-    `enter_and_leave` merged tokens are part of the vocabulary. The softmax over all of it is exact: it costs a product
-    with one more row for each, a few percent for as many as a model has ids, and so no approximate search for the
-    nearest rows (which the published method needs for a million) is wanted.
+    `enter_and_leave` merged tokens are part of the vocabulary, and the softmax is over all of it, exactly: each costs a
+    product with one row more. The published method, with a million of them, looks for the nearest rows approximately;
+    for those that a corpus or a prompt has often, as many as a vocabulary has ids, there is no need to.
 
     Args:
       model, encoder: of a subword model; the model's arrays are shared.
