@@ -26,7 +26,7 @@ from lexitok.transfer.provenance import COPIED, MADE, SPECIAL, UNMATCHED
 from lexitok.transfer.rows import init_embeddings
 
 EYE = scipy.sparse.eye_array(SOURCE.vocabulary.size, format="csr")
-SIDE = PredictedSide(rows(SOURCE), rows(SOURCE), scipy.sparse.csr_array(EYE))
+SIDE = PredictedSide(rows(SOURCE, D=16), rows(SOURCE, D=16), scipy.sparse.csr_array(EYE))
 COMPOSED = ("mean", "first", "last", "front_loaded", "by_length")
 OF_SOURCE = {  # what methods are given that compare, count or translate the source's own tokens
     "vectors_VxA": rows(SOURCE),
