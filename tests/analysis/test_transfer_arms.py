@@ -39,6 +39,7 @@ def test_arms_are_measured_once_and_the_same_tokenizer_changes_nothing(compariso
     assert "+0.000 [+0.000, +0.000]" in table[3] and "+0.000 [+0.000" not in table[4]
 
 
+@pytest.mark.slow
 def test_after_a_continued_training(comparison, tmp_path):
     """It is of the run that the transfer wrote, and what is measured is the model that was trained."""
     tokenizers = {"other": comparison.tokenizers["other"]}

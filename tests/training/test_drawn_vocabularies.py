@@ -27,6 +27,8 @@ from lexitok.training.objectives import OBJECTIVES, Objective
 from lexitok.training.setup import make_setup
 from lexitok.training.state import SetupError
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 SOURCE = UnigramTokenizer([*(bytes([i]) for i in range(256)), b"th", b"or", b" w"], np.full(259, -5.0))
 OWN = UnigramTokenizer([*(bytes([i]) for i in range(256)), b"the", b"wor", "世".encode()], np.full(259, -5.0))
 PARTS = 4

@@ -36,6 +36,8 @@ from lexitok.transfer.errors import TransferError
 from lexitok.transfer.materials import Materials
 from lexitok.transfer.runs import transfer_run
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 DOCUMENTS = [TEXT * 2, TEXT[len(TEXT) // 2 :], b"12 345 cats; x += 1\n" * 30]
 LEARNT = ("interface.network.", "interface.head_in.", "interface.head_out.")
 
