@@ -203,4 +203,4 @@ def _keep_files(old: Path, new: Path, target: Tokenizer) -> None:
     copy_tokenizer_files(old, new)
     for name in _OUTDATED:
         (new / name).unlink(missing_ok=True)
-    (new / "tokenizer.json").write_bytes(tokenizer_json(target))
+    write_whole(new / "tokenizer.json", tokenizer_json(target))
