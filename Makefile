@@ -48,7 +48,7 @@ benchmarks: .venv/run  ## speed of splitters, data pipeline, training step and d
 	$(RUN) experiments/benchmarks/train_step.py
 	$(RUN) experiments/benchmarks/decode.py
 
-small-base: .venv/run  ## the small model that transfers are measured on: an hour on two cores
+small-base: .venv/run  ## train the small model that transfers are measured on
 	$(RUN) experiments/train.py --config=configs/small_base.py --workdir=runs/small_base
 
 pod: .venv/test  ## compile the training step of configs/hat_v2.py:pod for a TPU pod, without one

@@ -3,9 +3,9 @@
     make small-base
     python experiments/train.py --config=configs/small_base.py:seed1 --workdir=runs/small_base_1
 
-4.2M parameters, a BPE of 8,192 tokens, English prose, the help pages of an office suite in five languages, Python, and
-numbers that are copied and added. The variants `seed1` and `seed2` are the same with other seeds (and so another order
-of the text); the vocabulary is the same for all of them, since its text is taken in a fixed order.
+A BPE of 8,192 tokens, six layers of width 192, English prose, the help pages of an office suite in five languages,
+Python, and numbers that are copied and added. The variants `seed1` and `seed2` are the same with other seeds (and so
+another order of the text); the vocabulary is the same for all, since its text is taken in a fixed order.
 """
 
 from ml_collections import ConfigDict
@@ -15,8 +15,7 @@ from lexitok.config.files import variant
 
 LANGUAGES = ("en", "de", "fr", "es", "cs")
 _D = 192
-# Documents are drawn by these weights. They differ in length, so that of the bytes some 30 % are English prose, 20 %
-# Python, 45 % help pages and 5 % numbers.
+# Documents are drawn by these weights; they differ in length, and a page of the help is a tenth of a manual's chapter.
 _SOURCES = {
     "jsonl:../shared/data/english/{split}.jsonl.xz": 3,
     "stdlib": 2,

@@ -23,7 +23,6 @@ from lexitok.data.encoders import Encoder
 from lexitok.data.placement import put_batch
 from lexitok.data.windows import eval_batches
 from lexitok.evals.evaluate import EvaluationError
-from lexitok.models.token_lm import TokenLM
 from lexitok.sharding import replicated
 
 
@@ -60,7 +59,7 @@ def acceptance(
     """What the target keeps of a draft on given documents.
 
     Args:
-      draft, target: `TokenLM`s of the same ids; their tables may have further rows, which must never be used.
+      draft, target: token models of the same ids; their tables may have further rows, which must never be used.
       encoder: of the target's tokenizer.
       documents: raw bytes.
       rows, symbols, overlap: of windows, as of `lexitok.evals.evaluate`.
@@ -68,12 +67,12 @@ def acceptance(
       chunk: positions of a row whose probabilities are held at once.
 
     Raises:
-      EvaluationError: a model is no `TokenLM`, the tables have rows for fewer ids than the encoder, or the documents
+      EvaluationError: a model reads other symbols, its table has rows for fewer ids than the encoder, or the documents
         have fewer symbols than are drafted at once.
     """
     V = encoder.vocabulary.size
     for name, model in (("draft", draft), ("target", target)):
-        if not isinstance(model, TokenLM) or model.interface.vocabulary_size < V:
+        if encoder.kind not in model.kinds_of_text or model.interface.vocabulary_size < V:
             raise EvaluationError(f"the {name} model is no model of the encoder's {V} tokens")
     if any(count < 1 for count in drafted):
         raise EvaluationError(f"{min(drafted)} tokens are to be drafted at once; it is 1 or more")
@@ -127,7 +126,7 @@ def _kept(out: NamedSharding | None) -> Any:
     """The jitted function; one for each mesh."""
 
     @functools.partial(jax.jit, static_argnames=("V", "chunk"), out_shardings=out)
-    def kept(draft: TokenLM, target: TokenLM, batch: Batch, *, V: int, chunk: int) -> tuple[Array, Array]:
+    def kept(draft: Any, target: Any, batch: Batch, *, V: int, chunk: int) -> tuple[Array, Array]:
         """At each position `[B, S]`: the probability that a drawn token is kept, and whether the likeliest is."""
         models = (draft, target)
         bounds = [model.interface.bind(batch.seeds_B, batch.vocabulary) for model in models]

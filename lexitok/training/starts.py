@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from lexitok.config import asking_router, token_lm
+from lexitok.config import asking_router
 from lexitok.config.files import diff
 from lexitok.data.encoders import Encoder
 from lexitok.made import without_made
@@ -112,15 +112,16 @@ def install(
 def _base(config: ConfigDict) -> list[Start]:
     """A hypernetwork's base model: its backbone, and its table for a source."""
     c, key = config.model.interface, "model.interface"
-    if config.model.kind != "token_lm":
-        raise SetupError(f"a hypernetwork makes rows of tokens: model.kind is '{config.model.kind}', not 'token_lm'")
+    if config.text.kind != "subword":
+        raise SetupError(f"a hypernetwork makes rows of tokens: text.kind is '{config.text.kind}', not 'subword'")
     if not c.run:
         raise SetupError(
             f"{key}.run is empty: a hypernetwork makes its rows of those of a base model. Name the run of one that has "
             f"a learned table:\n    --config.{key}.run=RUN"
         )
-    base = token_lm()
-    base.backbone, base.interface = config.model.backbone, c.source
+    base = config.model.copy_and_resolve_references()
+    with base.unlocked():
+        base.interface = c.source
     said_by = f"what model.backbone and {key}.source say"
     return [
         Start(key, c.run, "backbone", "backbone", base, said_by),

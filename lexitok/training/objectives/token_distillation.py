@@ -10,7 +10,6 @@ from lexitok.data.batch import Batch, Tokenisation
 from lexitok.data.encoders import Encoder
 from lexitok.distill.spans import states_after_spans
 from lexitok.models.extras import of_batch
-from lexitok.models.token_lm import TokenLM
 from lexitok.nn.layers import normed
 from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums
@@ -46,7 +45,7 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     """
     teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
     weight, layer, query, eot = c.next_token_weight, c.layer, Query(chunk=c.chunk), encoder.vocabulary.eot
-    _check_layer(layer, teacher.record.config.model, c.teacher.run)
+    _check_layer(layer, teacher.record.config, c.teacher.run)
 
     def distance(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         student, old = model_of(trained, fixed), teacher.model(fixed, _TEACHER)
@@ -76,7 +75,7 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     return Objective(distance, second, {_TEACHER: teacher})
 
 
-def _states(model: TokenLM, batch: Batch, layer: int) -> tuple[Float[Array, "B S D"], Float[Array, "B S D"]]:
+def _states(model: Any, batch: Batch, layer: int) -> tuple[Float[Array, "B S D"], Float[Array, "B S D"]]:
     """What is compared, and what the read-out takes."""
     if layer < 0:
         hidden = model.features(batch)["hidden"]
@@ -85,16 +84,17 @@ def _states(model: TokenLM, batch: Batch, layer: int) -> tuple[Float[Array, "B S
     return streams[layer], normed(model.backbone.norm, streams[-1])
 
 
-def _check_layer(layer: int, model: ConfigDict, run: str) -> None:
-    if model.kind != "token_lm":
-        raise SetupError(f"objective.teacher.run: {run} has a model of kind '{model.kind}'; it has to be a token_lm")
-    if not -1 <= layer <= model.backbone.L:
-        raise SetupError(f"objective.layer is {layer}: it is -1, or one of the teacher's 0 to {model.backbone.L}")
+def _check_layer(layer: int, config: ConfigDict, run: str) -> None:
+    if config.text.kind != "subword":
+        raise SetupError(f"objective.teacher.run: {run} reads '{config.text.kind}'; a teacher has to read 'subword'")
+    layers = config.model.backbone.L
+    if not -1 <= layer <= layers:
+        raise SetupError(f"objective.layer is {layer}: it is -1, or one of the teacher's 0 to {layers}")
 
 
-def _check_models(student: Any, teacher: TokenLM, run: str) -> None:
-    if not isinstance(student, TokenLM):
-        raise SetupError(f"token_distillation trains a TokenLM, not a {type(student).__name__}")
+def _check_models(student: Any, teacher: Any, run: str) -> None:
+    if "subword" not in student.kinds_of_text:
+        raise SetupError(f"token_distillation trains a model of tokens, not a {type(student).__name__}")
     ours, theirs = (model.backbone.c.D for model in (student, teacher))
     layers = [model.backbone.c.L for model in (student, teacher)]
     if ours != theirs or layers[0] != layers[1]:
