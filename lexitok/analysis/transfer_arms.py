@@ -26,6 +26,7 @@ from lexitok.runs.run import CONFIG, read_config
 from lexitok.text.tokenizer_files import load_tokenizer
 from lexitok.text.vocabulary import Tokenizer
 from lexitok.training.loop import train
+from lexitok.transfer.errors import TransferError
 from lexitok.transfer.materials import Given, Materials
 from lexitok.transfer.methods import make_method, takes
 from lexitok.transfer.model import transfer
@@ -145,13 +146,15 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
       out: folder of `measurements.jsonl`, and of the runs that are trained on.
 
     Returns:
-      What `measured` says of each arm, and the `seconds` of the transfer.
+      What `measured` says of each arm, and the `seconds` of the transfer, or of it and the training.
 
     Raises:
-      TransferError, SourceError, ValueError: a run, tokenizer, method or source that cannot be used.
+      TransferError, SourceError, ValueError: a run, tokenizer, method or source that cannot be used; `out` has
+        measurements of other texts or questions.
     """
     subject = _subject(comparison)
     measurements = Measurements(out / "measurements.jsonl")
+    _check_same_text(measurements, subject, out)
     measurements.get(Arm("original"), lambda: {**measured(subject, subject.model, subject.encoder), "seconds": 0.0})
     for name, path in comparison.tokenizers.items():
         target = load_tokenizer(path)
@@ -164,6 +167,17 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
                 measurements.get(later, functools.partial(_trained_on, comparison, subject, later, out))
         jax.clear_caches()  # programs of a vocabulary's size
     return measurements.of
+
+
+def _check_same_text(measurements: Measurements, subject: Subject, out: Path) -> None:
+    texts = {name: [len(document) for document in documents] for name, documents in subject.documents.items()}
+    for arm, row in measurements.of.items():
+        asked = {score["questions"] for score in row["digits"].values()}
+        if {name: text["bytes"] for name, text in row["texts"].items()} != texts or asked != {subject.questions}:
+            raise TransferError(
+                f"{out} has measurements ({arm.tokenizer}) of other texts or questions: name another folder, or what "
+                "was measured there"
+            )
 
 
 def _at_once(subject: Subject, arm: Arm, target: Tokenizer, given: Given) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def transfer_table(measurements: Mapping[Arm, Row]) -> str:
     Numbers are means over seeds, with the smallest and the largest in brackets where there are several. Columns: bits
     per byte of each text, and of all (the mean of the texts'); that less the original model's, of the bytes of all
     texts together, with the 95 % interval of a bootstrap over documents; tokens per byte, the mean of the texts';
-    seconds of the transfer; right answers on digits.
+    seconds of the transfer, and of the training where there is one; right answers on digits.
 
     Raises:
       ValueError: nothing was measured.

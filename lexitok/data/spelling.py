@@ -26,10 +26,12 @@ class Spelling:
         of the source's bytes, and a special that the source has, are one part. None at all: specials that the source
         has not, and ids that are never used.
       language: int32 scalar, of the texts that the vocabulary is for; 0 where there is one.
+      eot: int32 scalar, the id that ends documents; None: that of the text's own vocabulary.
     """
 
     parts_VxP: Int[Array, "V P"] | Any
     language: Int[Array, ""] | Any
+    eot: Int[Array, ""] | Any = None
 
 
 class Spelled:
@@ -77,7 +79,7 @@ class Spelled:
         parts = np.full((target.size, self._longest), NONE, np.int32)
         parts[:, 0] = found.ids_V
         parts[found.new] = self._rows([target.token_bytes[i] for i in found.new.tolist()])
-        return Spelling(parts, np.asarray(language, np.int32))
+        return Spelling(parts, np.asarray(language, np.int32), np.asarray(target.eot, np.int32))
 
     def _rows(self, tokens: Sequence[bytes]) -> Int[np.ndarray, "n P"]:
         known = self._known

@@ -46,7 +46,7 @@ def abstract_batch(setup: Setup) -> Batch:
     if data.tokenizers == "own":
         return batch
     everywhere = NamedSharding(setup.mesh, PartitionSpec())
-    shapes = (data.drawn.size, data.drawn.parts), ()
+    shapes = (data.drawn.size, data.drawn.parts), (), ()
     spelling = Spelling(*(jax.ShapeDtypeStruct(shape, np.int32, sharding=everywhere) for shape in shapes))
     return dataclasses.replace(batch, vocabulary=spelling)
 

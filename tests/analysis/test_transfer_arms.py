@@ -12,6 +12,7 @@ from lexitok.analysis.transfer_tables import transfer_table
 from lexitok.config.files import ConfigError
 from lexitok.config.flags import named_values
 from lexitok.runs.run import read_config
+from lexitok.transfer.errors import TransferError
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,8 @@ def test_arms_are_measured_once_and_the_same_tokenizer_changes_nothing(compariso
     monkeypatch.setattr("lexitok.analysis.transfer_arms.measured", None)  # what is there is not measured again
     again = compare_transfers(one, tmp_path)
     assert again == found
+    with pytest.raises(TransferError, match="of other texts or questions"):
+        compare_transfers(dataclasses.replace(one, questions=3), tmp_path)
     table = transfer_table(again).splitlines()
     assert len(table) == 5 and "| same | mean | the same | – |" in table[3]
     assert "+0.000 [+0.000, +0.000]" in table[3] and "+0.000 [+0.000" not in table[4]

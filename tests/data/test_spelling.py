@@ -49,3 +49,4 @@ def test_what_was_spelled_before_is_spelled_the_same_again():
     first, again = (spell(_tokenizer(b"abcd", b"xab").vocabulary, language=3) for _ in range(2))
     np.testing.assert_array_equal(first.parts_VxP, again.parts_VxP)
     assert first.language == 3 and first.language.dtype == np.int32
+    assert first.eot == _tokenizer().vocabulary.eot

@@ -1,22 +1,28 @@
 """Objectives that ask for more than a model's own symbols: a second tokenisation, a vocabulary of the batch's own."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from samples import batch, pieces, random_texts, small_config
+from samples import batch, pieces, random_texts, small, small_config
 
 from lexitok.config import default_config
 from lexitok.config.files import load_config
 from lexitok.data.batch import Batch, Tokenisation
 from lexitok.data.encoders import make_encoder
+from lexitok.data.layout import make_piece
 from lexitok.data.placement import put_batch
+from lexitok.data.rows import pack_rows
+from lexitok.data.spelling import Spelling
 from lexitok.interfaces import INTERFACES
 from lexitok.interfaces.bound import TableBound
+from lexitok.models.extras import Extras
 from lexitok.nn.parameters import normal
+from lexitok.ops.read_out import Reductions
 from lexitok.runs.metrics import read_metrics
 from lexitok.text.alignment import NONE
 from lexitok.training.loop import train
@@ -145,3 +151,24 @@ def test_a_vocabulary_comes_with_the_batch(monkeypatch):
     for name in ("mesh", "renumbered"):
         np.testing.assert_allclose(found[name][0], found["one"][0], rtol=2e-5, err_msg=name)
         np.testing.assert_allclose(found[name][1], found["one"][1], atol=5e-4, err_msg=name)
+
+
+def test_a_document_ends_with_the_symbol_of_its_own_vocabulary(monkeypatch):
+    """A vocabulary that is drawn for a batch has another one than the run's: its nats are no text's."""
+    _, encoder = small("bytes")
+    stream = encoder.encode(b"abba")
+    rows = pack_rows([[make_piece(stream, 0, len(stream))]], symbols=8, units=None, pad=encoder.vocabulary.pad)
+    rows = jax.tree.map(jnp.asarray, rows)
+
+    class Says:
+        def read_out(self, batch, query):
+            one = jnp.ones(batch.tokens.targets_BxS.shape)
+            return Reductions(one, one, one > 0), Extras(jnp.zeros((), jnp.float32), {})
+
+    module = sys.modules[language_modelling.__module__]  # the package has the function by its name
+    monkeypatch.setattr(module, "model_of", lambda trained, fixed: Says())
+    nats = language_modelling(default_config().objective, encoder)
+    assert float(nats(None, {}, rows)[1]["eot_nats"]) == 1
+    drawn = Spelling(jnp.zeros((1, 1), jnp.int32), jnp.int32(0), jnp.int32(ord("b")))
+    sums = nats(None, {}, dataclasses.replace(rows, vocabulary=drawn))[1]
+    assert (float(sums["eot_nats"]), float(sums["nats"])) == (2, 3)

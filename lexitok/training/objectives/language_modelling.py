@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
+from lexitok.data.spelling import Spelling
 from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums
 from lexitok.training.state import Fixed, model_of
@@ -32,7 +33,7 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
         found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
         loss = jnp.sum(weights * found.nll_BxS)
-        ends = batch.tokens.targets_BxS == eot
+        ends = batch.tokens.targets_BxS == _eot(batch, eot)
         eot_nats = jnp.sum(jnp.where(ends, weights * found.nll_BxS, 0.0))
         sums = {
             "weights": jnp.sum(weights),
@@ -51,3 +52,9 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
         return total, sums
 
     return Objective(nats)
+
+
+def _eot(batch: Batch, eot: int) -> Any:
+    """The symbol that ends documents: the batch's own, where it brings a vocabulary."""
+    own = batch.vocabulary.eot if isinstance(batch.vocabulary, Spelling) else None
+    return eot if own is None else own
