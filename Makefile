@@ -6,6 +6,7 @@ PYTHON := $(shell for p in python3.12 python3.13 python3.14 python3; do \
 UV := UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv
 RUN := .venv/bin/python
 JOBS ?= 2
+PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder  # a file's tests share what they make and compile
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-slow test-real test-processors test-optimised lint format benchmarks small-base pod lock clean
@@ -17,7 +18,7 @@ quickstart: .venv/run  ## install, train a HAT and a subword model on the standa
 	$(RUN) experiments/quickstart.py --out=runs/quickstart
 
 test: .venv/test lint  ## install, check style and types, run the tests
-	.venv/bin/pytest -n $(JOBS) --durations=15
+	.venv/bin/pytest $(PARALLEL) --durations=15
 
 test-slow: .venv/test  ## what takes long: whole training runs, more meshes, a 16 GB checkpoint
 	.venv/bin/pytest -m slow --durations=15
@@ -28,10 +29,10 @@ test-real: .venv/real  ## all tests of tokenizers and checkpoints, with the real
 
 test-processors: .venv/test  ## the tests as processors with other instructions would run them
 	for isa in SSE4_2 AVX AVX2 AVX512; do \
-		XLA_FLAGS=--xla_cpu_max_isa=$$isa .venv/bin/pytest -n $(JOBS) || exit 1; done
+		XLA_FLAGS=--xla_cpu_max_isa=$$isa .venv/bin/pytest $(PARALLEL) || exit 1; done
 
 test-optimised: .venv/test  ## models, decoders and ops with XLA's optimisations, without which all other tests run
-	LEXITOK_OPTIMISED=1 .venv/bin/pytest -n $(JOBS) tests/ops tests/nn tests/interfaces tests/models tests/inference
+	LEXITOK_OPTIMISED=1 .venv/bin/pytest $(PARALLEL) tests/ops tests/nn tests/interfaces tests/models tests/inference
 
 lint: .venv/test  ## ruff and pyright
 	.venv/bin/ruff check

@@ -36,7 +36,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.data.source = " + ".join(f"{weight}*{name}" for name, weight in _SOURCES.items())
     c.data.rows, c.data.symbols = 16, 256
     c.optimizer.lr, c.optimizer.warmup = 6e-3, 50
-    c.train.steps, c.train.eval_every, c.train.checkpoint_every = 1500, 500, 100
+    c.train.steps, c.train.eval_every, c.train.checkpoint_every = 1000, 500, 100
     c.eval.bytes = 200_000
     return variant(c, arg, seed0=_seed(0), seed1=_seed(1), seed2=_seed(2))
 

@@ -28,6 +28,7 @@ HYPERNETWORK = flags.DEFINE_string("hypernetwork", None, "Run of configs/hyperne
 BYTES = flags.DEFINE_integer("bytes", 100_000, "Of each text's whole documents.")
 SEEDS = flags.DEFINE_integer("seeds", 1, "How often each is trained on.")
 STEPS = flags.DEFINE_integer("steps", 0, "Also after a continued training of so many steps.")
+LR = flags.DEFINE_float("lr", 1e-3, "Highest rate of that training.")
 QUESTIONS = flags.DEFINE_integer("questions", 100, "On digits, of each task.")
 
 
@@ -44,6 +45,7 @@ def main() -> None:
         materials={name: Materials(vectors=vectors.get(name), text=text, hypernetwork=net) for name in tokenizers},
         seeds=SEEDS.value,
         steps=STEPS.value,
+        lr=LR.value,
         questions=QUESTIONS.value,
     )
     measurements = compare_transfers(comparison, Path(OUT.value))

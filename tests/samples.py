@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 from ml_collections import ConfigDict
 
@@ -39,7 +40,17 @@ FAMILY = {  # every way in which byte-unit models differ
     "bolmo": "bolmo",
 }
 KINDS = ("bytes", *FAMILY)
+# What these have is in others too: one level of two, a rule of units with another model, a model with another rule.
+IN_OTHERS = ("hat_v2_end_symbol", "hat_v2_revealed", "blt_space", "aunet", "hnet")
 TEXT = "Pack my box, with Größe 🌝 and 12 jugs… 世界 naïve\n\tdef f(x): return x".encode()
+
+
+def slow_if(condition, values):
+    """The values as parameters of a test, those that fulfil the condition for `make test-slow` alone."""
+    return [pytest.param(value, marks=pytest.mark.slow) if condition(value) else value for value in values]
+
+
+EVERY = slow_if(IN_OTHERS.__contains__, KINDS)
 
 
 class Pairs:

@@ -71,7 +71,9 @@ def one_row(config, encoder) -> Batch:
     return pack_rows([[make_piece(document, 0, len(document))]], symbols=config.data.symbols, units=units, pad=pad)
 
 
-@pytest.mark.parametrize(("name", "variant"), TRACED)
+@pytest.mark.parametrize(
+    ("name", "variant"), [pytest.param(*each, marks=pytest.mark.slow if "pod" in each[1] else ()) for each in TRACED]
+)
 def test_config_traces_at_full_size(name, variant):
     """The model is made and computes nats, from shapes alone: a config cannot rot unnoticed.
 

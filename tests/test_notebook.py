@@ -1,17 +1,19 @@
 """The notebooks run from top to bottom on checkpoints of real, tiny training runs."""
 
 import ast
-import os
-import sys
+import warnings
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from samples import small_config
+from tiny_runs import subword_run, tokenizer_file
 
 from lexitok import config as C
 from lexitok.training.loop import train
+from lexitok.transfer.runs import transfer_run
 
 NOTEBOOKS = Path(__file__).parents[1] / "experiments" / "notebooks"
 
@@ -55,39 +57,59 @@ def run(root, name, kind, interface=None):
     return root / name
 
 
-def shown(name, root, monkeypatch, **environment):
-    """All that a notebook shows; there are no errors, and nothing was written to stderr."""
+def shown(name, monkeypatch, **environment):
+    """All that a notebook shows; there are no errors, and nothing was written to stderr.
+
+    Its cells run in this process, by IPython's own shell: a kernel of its own would import and compile all anew.
+    """
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
-    monkeypatch.setenv("IPYTHONDIR", str(root / "ipython"))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    notebook = cells(name)
-    NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert not any(output.output_type == "error" for output in outputs)
-    assert "stderr" not in {output.get("name") for output in outputs}
-    return "".join(
-        str(output.get("text", "")) + "".join(str(v) for v in output.get("data", {}).values()) for output in outputs
-    )
+    shell = InteractiveShell()
+    shown = ""
+    for cell in cells(name).cells:
+        if cell.cell_type == "code":
+            with capture_output() as captured, warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of what draws
+                result = shell.run_cell(cell.source)
+            result.raise_error()
+            assert not captured.stderr
+            rich = [output.data for output in captured.outputs]
+            rich.append(shell.display_formatter.format(result.result)[0])  # what a notebook shows of the last line
+            shown += captured.stdout + "".join(str(value) for data in rich for value in data.values())
+    return shown
 
 
 def test_inspect_run(root, monkeypatch):
     """A notebook that nobody runs is broken at the next rename."""
-    text = shown("inspect_run", root, monkeypatch, LEXITOK_RUN=str(run(root, "tiny", "hat_v2")))
+    text = shown("inspect_run", monkeypatch, LEXITOK_RUN=str(run(root, "tiny", "hat_v2")))
     for expected in ("tiny: byte_units, 260 symbols, boundary lagged", "| backbone |", "lexitok-surprisal", "| **`"):
         assert expected in text
 
 
+@pytest.mark.slow
 def test_embeddings(root, monkeypatch):
     """The geometry of interfaces comes out of checkpoints, of those that have parameters and of those without."""
     arms = {"learned": C.table(), "codes": C.binary(), "random": C.lexinvariant()}
     runs = [str(run(root, name, "bytes", interface)) for name, interface in arms.items()]
-    text = shown("embeddings", root, monkeypatch, LEXITOK_RUNS=" ".join(runs))
+    text = shown("embeddings", monkeypatch, LEXITOK_RUNS=" ".join(runs))
     for expected in (
         "learned: table, codes: binary, random: lexinvariant",
         "| codes | 260 of 260 | 1 |",
         "overlap",
     ):
         assert expected in text
+
+
+def test_transfer(tmp_path, monkeypatch):
+    """From a checkpoint and its provenance: what text costs under the new tokens."""
+    run = subword_run(tmp_path)
+    transfer_run(run, tokenizer_file(tmp_path, "bpe", 360), tmp_path / "new", method_in="mean")
+    text = shown("transfer", monkeypatch, LEXITOK_TRANSFER=f"{run} {tmp_path / 'new'}", LEXITOK_BYTES="3000")
+    for expected in (
+        "run: 340 tokens; new: 360 tokens",
+        "rows of the same bytes",
+        "| made | English letters |",
+        "made of",
+    ):
+        assert expected in text
+    assert text.count("lexitok-surprisal") > 1

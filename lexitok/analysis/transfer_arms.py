@@ -123,6 +123,7 @@ class Comparison:
       max_bytes: of each text's whole documents.
       materials: by the name of a tokenizer, what methods count, compare and translate for it.
       steps: of a continued training after each transfer; 0: none.
+      lr: its highest rate, reached after a tenth of the steps.
       seeds: how often it is trained on.
       questions: on digits.
     """
@@ -134,6 +135,7 @@ class Comparison:
     max_bytes: int = 100_000
     materials: Mapping[str, Materials] = dataclasses.field(default_factory=dict)
     steps: int = 0
+    lr: float = 1e-3
     seeds: int = 1
     questions: int = 100
 
@@ -192,7 +194,7 @@ def _at_once(subject: Subject, arm: Arm, target: Tokenizer, given: Given) -> dic
 
 
 def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -> dict[str, Any]:
-    """What is measured after a continued training, as the run was trained, with a schedule of its own."""
+    """What is measured after a continued training, as the run was trained, with a rate and a schedule of its own."""
     way = re.sub(r"[^a-z0-9]+", "_", f"{arm.tokenizer} {arm.method_in} {arm.method_out}".lower()).strip("_")
     start, workdir = out / way / "start", out / way / f"steps_{arm.steps}_seed_{arm.seed}"
     begun = time.monotonic()
@@ -205,6 +207,7 @@ def _trained_on(comparison: Comparison, subject: Subject, arm: Arm, out: Path) -
         config.seed, config.text.vocabulary.path = arm.seed, str(start / VOCABULARY)
         config.train.start.run, config.train.steps = str(start), arm.steps
         config.train.eval_every, config.train.checkpoint_every = 0, arm.steps
+        config.optimizer.lr, config.optimizer.warmup = comparison.lr, arm.steps // 10
     train(config, workdir)
     seconds = time.monotonic() - begun
     return {**measured(subject, *load_model(workdir)), "seconds": seconds}

@@ -1,5 +1,6 @@
 """The tree of every setting of a run, with its default. A file in `configs/` changes what its experiment is about."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -35,6 +36,9 @@ def _data() -> ConfigDict:
     c.symbols = 1024  # S, symbols of a row
     c.units = 256  # W, units of a row
     c.packing_bins = 64  # rows that are filled at once; more: fuller rows, more memory
+    # Of a tokenizer of several parts (experiments/hydra.py): the part that reads the documents of each source, by name;
+    # empty: its speaker reads all of them
+    c.parts = ()
     c.workers = 0  # processes that prepare batches; 0: a thread of this one
     # `own`: batches are under the tokenizer of `text`; `drawn`: each under one that is drawn for it from the text, in
     # tokens of a source, for interfaces that make vectors of these (evaluation is under that of `text`)
@@ -329,6 +333,19 @@ def hypernetwork(**changes) -> ConfigDict:
     c.lexical = ConfigDict({"weight": 0.5, "kind": "rmse"})
     c.compute_dtype = "auto"  # of the stack; see `model.compute_dtype`
     return _with(c, changes)
+
+
+@section("hydra")
+def hydra(parts: Mapping[str, tuple[int, ConfigDict]] | None = None) -> ConfigDict:
+    """Interface: several, each for a part of the vocabulary (arXiv 2408.04303).
+
+    `parts` are by name, each with its number of symbols and the section of its interface; `experiments/hydra.py` makes
+    them of runs.
+    """
+    c = ConfigDict({"kind": "hydra", "parts": {}})
+    for name, (size, interface) in (parts or {}).items():
+        c.parts[name] = ConfigDict({"size": size, "interface": interface})
+    return c
 
 
 def _interface(kind: str) -> ConfigDict:

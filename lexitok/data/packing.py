@@ -94,16 +94,22 @@ class CutDocument:
 
 
 class Cutter:
-    """Raw documents to pieces: by one encoder, or by two whose streams are cut together."""
+    """Raw documents to pieces: by one encoder, or by two whose streams are cut together.
 
-    def __init__(self, packing: Packing, encoder: Encoder, second: Encoder | None = None):
-        self._packing, self._encoder, self._second = packing, encoder, second
+    Args:
+      packing: has the budgets.
+      encoders: of the documents of each source.
+      second: of all documents, in a second tokenisation.
+    """
+
+    def __init__(self, packing: Packing, encoders: Sequence[Encoder], second: Encoder | None = None):
+        self._packing, self._encoders, self._second = packing, encoders, second
         if second is not None:
-            self._classes = classes_of(encoder.vocabulary), classes_of(second.vocabulary)
+            self._classes = classes_of(encoders[0].vocabulary), classes_of(second.vocabulary)
 
     def __call__(self, raw: RawDocument) -> CutDocument:
         """Raises ValueError where the budgets are too small for the document."""
-        stream, lossy = self._encoder.measure(raw.data, raw.id)
+        stream, lossy = self._encoders[raw.source].measure(raw.data, raw.id)
         first, second = self._packing.first, self._packing.second
         if self._second is None or second is None:
             pieces = cut(stream, first.S, first.W)

@@ -1,5 +1,6 @@
 """Batches for training: sources → encoder → pieces → packed rows → batches, on Grain, with exact resume."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -10,6 +11,7 @@ from lexitok.data.encoders import Encoder
 from lexitok.data.iterator import READ_AHEAD, TrainIterator, delivered
 from lexitok.data.packing import Cutter, Packing, PackIterDataset
 from lexitok.data.sources import Corpus, mixed, open_source, shuffled
+from lexitok.data.speakers import encoders_of_sources
 from lexitok.text.tokenizer_files import load_tokenizer
 
 TOKENIZERS = ("own", "drawn")
@@ -61,6 +63,7 @@ def train_iterator(
         symbols=data.symbols,
         units=data.units,
         packing_bins=data.packing_bins,
+        parts=data.parts,
         seed=seed,
         workers=data.workers,
         shard=share,
@@ -76,6 +79,7 @@ def batch_iterator(
     symbols: int,
     units: int,
     packing_bins: int = 64,
+    parts: Sequence[str] = (),
     seed: int = 0,
     workers: int = 0,
     shard: tuple[int, int] = (0, 1),
@@ -85,16 +89,18 @@ def batch_iterator(
 
     Args:
       second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
+      parts: as of `encoders_of_sources`.
       shard: this process and the number of processes.
       epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
         a batch are padding.
       workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
     """
     first, other = Budget.of(encoder, symbols, units), None if second is None else second.budget
-    parts = shuffled(corpus, seed=seed, share=shard, epochs=epochs)
-    documents = mixed(parts, corpus.weights).to_iter_dataset(READ_AHEAD)
+    of_sources = shuffled(corpus, seed=seed, share=shard, epochs=epochs)
+    documents = mixed(of_sources, corpus.weights).to_iter_dataset(READ_AHEAD)
     packing = Packing(rows, first, other, packing_bins, seed)
-    batches = PackIterDataset(documents, Cutter(packing, encoder, None if second is None else second.encoder), packing)
+    encoders = encoders_of_sources(encoder, parts, len(corpus.sources))
+    batches = PackIterDataset(documents, Cutter(packing, encoders, None if second is None else second.encoder), packing)
     settings = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),
@@ -108,6 +114,8 @@ def batch_iterator(
         "shard": list(shard),
         "epochs": epochs,
     }
+    if parts:
+        settings["parts"] = list(parts)
     if second is not None and other is not None:
         settings["second"] = {
             "vocabulary": second.encoder.vocabulary.fingerprint,

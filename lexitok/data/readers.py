@@ -24,10 +24,17 @@ class SourceError(ValueError):
 
 
 class RawDocument(NamedTuple):
-    """A document as it is in its source: a name that stays the same wherever the source lies, and its bytes."""
+    """A document as it is in its source.
+
+    Attributes:
+      id: a name that stays the same wherever the source lies.
+      data: its bytes.
+      source: number of its source in a mixture.
+    """
 
     id: str
     data: bytes
+    source: int = 0
 
 
 Reader = Callable[[pathlib.Path, str, str], Iterator[RawDocument]]

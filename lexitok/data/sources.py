@@ -25,6 +25,7 @@ class Source:
     Attributes:
       name: its string in the config.
       license, description: as recorded in the data set.
+      number: of the source in a mixture, from 0.
       metadata: of local sources, the bytes with text and the empty documents that were skipped, over all splits.
     """
 
@@ -35,6 +36,7 @@ class Source:
     metadata: dict[str, Any]
     _records: Any
     _field: str
+    number: int = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -46,7 +48,7 @@ class Source:
         value = record[self._field]
         data = value.encode() if isinstance(value, str) else bytes(value)
         name = record["id"].decode() if isinstance(record.get("id"), bytes) else f"{self.split}[{index}]"
-        return RawDocument(f"{self.name}: {name}", data)
+        return RawDocument(f"{self.name}: {name}", data, self.number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +125,8 @@ def open_source(spec: str, split: str, *, cache: str | os.PathLike, field: str =
       SourceError: an unknown kind, a bad weight, no such files, files that cannot be read, no such split.
     """
     parts = [_weight_and_name(part) for part in re.split(r"\s\+\s", spec)]
-    sources = tuple(_open(name, split, cache, field) for _, name in parts)
+    opened = (_open(name, split, cache, field) for _, name in parts)
+    sources = tuple(dataclasses.replace(source, number=i) for i, source in enumerate(opened))
     return Corpus(sources, tuple(weight for weight, _ in parts))
 
 

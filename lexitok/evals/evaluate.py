@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lexitok.data.encoders import Encoder
+from lexitok.data.readers import RawDocument
 from lexitok.data.windows import eval_batches
 from lexitok.evals.compressors import compressed_bpb
 from lexitok.evals.scoring import compile_for, score_documents
@@ -92,6 +93,37 @@ class Evaluation:
 
     def _sum(self, name: str) -> float:
         return math.fsum(getattr(score, name) for score in self.documents)
+
+
+def evaluate_sources(
+    model: Any, encoders: Sequence[Encoder], documents: Sequence[RawDocument], **how: Any
+) -> Evaluation:
+    """As `evaluate`, each document by the encoder of its source.
+
+    Args:
+      model: has `read_out(batch, query)`.
+      encoders: of each source.
+      documents: with the number of their source.
+      how: the other arguments of `evaluate`.
+
+    Raises:
+      EvaluationError, MeshError, ScoringError: as `evaluate`.
+    """
+    groups: dict[int, list[int]] = {}
+    for i, document in enumerate(documents):
+        first = next(number for number, encoder in enumerate(encoders) if encoder is encoders[document.source])
+        groups.setdefault(first, []).append(i)
+    if len(groups) < 2:
+        return evaluate(model, encoders[next(iter(groups), 0)], [document.data for document in documents], **how)
+    scores: dict[int, DocumentScore] = {}
+    counts, seconds, words = Counter(), 0.0, ""
+    for number, at in groups.items():
+        found = evaluate(model, encoders[number], [documents[i].data for i in at], **how)
+        scores |= dict(zip(at, found.documents, strict=True))
+        counts.update(found.counts)
+        seconds, words = seconds + found.seconds, found.words
+    references = compressed_bpb([document.data for document in documents])
+    return Evaluation(tuple(scores[i] for i in range(len(documents))), words, seconds, references, dict(counts))
 
 
 def evaluate(

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from lexitok.interfaces.binary import BinaryCodes
 from lexitok.interfaces.bound import Bound
 from lexitok.interfaces.glyphs import Glyphs, pin_font
+from lexitok.interfaces.hydra import Hydra
 from lexitok.interfaces.hypernetwork import Hypernetwork, pin_source, source_vocabulary
 from lexitok.interfaces.lexinvariant import Lexinvariant, SemiLexinvariant
 from lexitok.interfaces.table import Table
@@ -21,6 +22,7 @@ INTERFACES: dict[str, Any] = {
     "lexinvariant": Lexinvariant,
     "semi_lexinvariant": SemiLexinvariant,
     "hypernetwork": Hypernetwork,
+    "hydra": Hydra,
 }
 _PINS = {"glyphs": pin_font, "hypernetwork": pin_source}
 _SYMBOLS = {"hypernetwork": source_vocabulary}  # where rows are of other symbols than the text's
@@ -66,9 +68,17 @@ def make_interface(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs, vocabulary: Vo
     if c.kind not in INTERFACES:
         raise ValueError(f"unknown interface.kind '{c.kind}'; there are {', '.join(INTERFACES)}")
     interface = INTERFACES[c.kind]
-    there_are = {"tokens": () if vocabulary is None else vocabulary.token_bytes, "vocabulary": vocabulary}
+    tokens = () if vocabulary is None else vocabulary.token_bytes
+    there_are = {"tokens": tokens, "vocabulary": vocabulary, "make": _make_part}
     needed = {name: there_are[name] for name in getattr(interface, "needs", ())}
     return interface(c, V, D, **needed, rngs=rngs)
+
+
+def _make_part(c: ConfigDict, V: int, D: int, rngs: nnx.Rngs) -> Interface:
+    """A part of a `Hydra`."""
+    if getattr(INTERFACES.get(c.kind), "needs", ()):
+        raise ValueError(f"an interface of kind '{c.kind}' looks at the vocabulary, and can be no part of a hydra")
+    return make_interface(c, V, D, rngs)
 
 
 def pin(c: ConfigDict) -> None:

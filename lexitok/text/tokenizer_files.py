@@ -10,6 +10,8 @@ from lexitok.text.gguf_header import MAGIC
 from lexitok.text.gguf_tokenizer import load_gguf_tokenizer
 from lexitok.text.hugging_face_json import TokenizerJson
 from lexitok.text.hugging_face_tokenizer import KIND, HuggingFaceTokenizer
+from lexitok.text.joint_tokenizer import KIND as JOINT
+from lexitok.text.joint_tokenizer import JointTokenizer
 from lexitok.text.merging.tokenizer import KIND as MERGED
 from lexitok.text.merging.tokenizer import with_merges
 from lexitok.text.padded_tokenizer import KIND as PADDED
@@ -98,15 +100,22 @@ def _from_kept(content: dict[str, Any], data: bytes, name: str) -> Tokenizer:
         return HuggingFaceTokenizer.from_bytes(data)
     if kind == TIKTOKEN:
         return TiktokenTokenizer.from_bytes(data)
-    if kind in (PADDED, MERGED):
+    if kind in (PADDED, MERGED, JOINT):
         try:
-            inner = tokenizer_from_bytes(base64.b64decode(content["tokenizer"], validate=True))
+            if kind == JOINT:
+                parts = {part: tokenizer_from_bytes(_decoded(inner)) for part, inner in content["parts"]}
+                return JointTokenizer(parts, content["speaker"])
+            inner = tokenizer_from_bytes(_decoded(content["tokenizer"]))
             return PaddedTokenizer(inner, int(content["size"])) if kind == PADDED else with_merges(inner, content)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{name}: a damaged tokenizer of the kind {kind!r}: {error!r}") from error
     raise ValueError(
-        f"{name}: a tokenizer of the unknown kind {kind!r}; there are {KIND}, {TIKTOKEN}, {PADDED}, {MERGED}"
+        f"{name}: a tokenizer of the unknown kind {kind!r}; there are {KIND}, {TIKTOKEN}, {PADDED}, {MERGED}, {JOINT}"
     )
+
+
+def _decoded(file: str) -> bytes:
+    return base64.b64decode(file, validate=True)
 
 
 def _from_directory(path: pathlib.Path) -> Tokenizer:

@@ -14,11 +14,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
+from lexitok.data.encoders import Encoder
 from lexitok.data.iterator import TrainIterator
 from lexitok.data.pipeline import train_iterator
 from lexitok.data.placement import put_batch_share
+from lexitok.data.readers import RawDocument
 from lexitok.data.sources import open_source
-from lexitok.evals import Evaluation, evaluate
+from lexitok.data.speakers import encoders_of_sources
+from lexitok.evals import Evaluation
+from lexitok.evals.evaluate import evaluate_sources
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
 from lexitok.runs.checkpoints.manager import Checkpoints
@@ -116,7 +120,7 @@ class _Run:
         self.step = setup.step()
         self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
-        self.documents = _validation(setup.config) if self.c.eval_every else []
+        self.documents, self.encoders = _validation(setup) if self.c.eval_every else ([], [])
 
     def run(self, state: TrainState) -> dict[str, Any]:
         if self.clock.step >= self.c.steps:
@@ -215,9 +219,9 @@ class _Run:
         if not self.documents:
             return
         c = self.setup.config
-        self.evaluation = evaluate(
+        self.evaluation = evaluate_sources(
             evaluated(state.averaged),
-            self.setup.encoder,
+            self.encoders,
             self.documents,
             rows=c.data.rows,
             symbols=c.data.symbols,
@@ -253,8 +257,9 @@ def _due(n: int, every: int) -> bool:
     return bool(every) and n % every == 0
 
 
-def _validation(config: ConfigDict) -> list[bytes]:
-    """The documents that the run is evaluated on; the same for every run on a source."""
-    data = config.data
+def _validation(setup: Setup) -> tuple[list[RawDocument], list[Encoder]]:
+    """The documents that the run is evaluated on, the same for every run on a source, and each source's encoder."""
+    data = setup.config.data
     corpus = open_source(data.source, data.validation_split, cache=data.cache, field=data.field)
-    return [document.data for document in corpus.documents(config.eval.bytes)]
+    encoders = encoders_of_sources(setup.encoder, data.parts, len(corpus.sources))
+    return list(corpus.documents(setup.config.eval.bytes)), encoders

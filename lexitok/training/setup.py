@@ -187,6 +187,8 @@ def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
     """
     if config.data.tokenizers not in TOKENIZERS:
         raise SetupError(f"data.tokenizers is '{config.data.tokenizers}'; there are {', '.join(TOKENIZERS)}")
+    if config.data.parts and (config.data.tokenizers != "own" or objective.second is not None):
+        raise SetupError("data.parts needs data.tokenizers 'own', and an objective of one tokenisation")
     if config.data.tokenizers == "own":
         return
     if config.text.kind != "subword":

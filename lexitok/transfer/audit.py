@@ -40,7 +40,7 @@ class ClassCount:
 
 def count_classes(target: Vocabulary, provenance: Provenance) -> dict[str, ClassCount]:
     """The classes of `CLASSES` that the vocabulary has tokens of."""
-    names = np.array([_class_of(token) for token in target.token_bytes])
+    names = np.array([class_of(token) for token in target.token_bytes])
     parts = np.diff(provenance.weights_VxU.indptr)
     found = {}
     for name in CLASSES:
@@ -52,7 +52,8 @@ def count_classes(target: Vocabulary, provenance: Provenance) -> dict[str, Class
     return found
 
 
-def _class_of(token: bytes) -> str:
+def class_of(token: bytes) -> str:
+    """The first of `CLASSES` that the bytes of a token are of; none fits but `other` where there are no bytes."""
     return next(name for name, pattern in CLASSES.items() if pattern.fullmatch(token))
 
 

@@ -68,13 +68,17 @@ class Provenance:
         write_whole(path, "\n".join(lines) + "\n")
 
 
-def read_kinds(run: str | Path) -> list[str]:
-    """Of every row of a run that a transfer wrote, the one of `KINDS` that its provenance says.
+def read_lines(run: str | Path, side: str = "entering") -> list[dict[str, Any]]:
+    """What the provenance of a run that a transfer wrote says of every row, in their order; as `Provenance.lines`.
+
+    Args:
+      run: its directory.
+      side: one of `FILES`.
 
     Raises:
       TransferError: no transfer wrote the run, or its provenance is damaged; names the line.
     """
-    path, kinds = Path(run) / FILES["entering"], []
+    path, lines = Path(run) / FILES[side], []
     if not path.is_file():
         raise TransferError(f"{run} has no {path.name}: no transfer wrote it, and nothing says which rows are new")
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines()):
@@ -85,8 +89,17 @@ def read_kinds(run: str | Path) -> list[str]:
             raise TransferError(f"{path}, line {number + 1} is not the provenance of a row: {error!r}") from error
         if token != number or kind not in KINDS:
             raise TransferError(f"{path}, line {number + 1} should be of id {number}, and is of id {token}, '{kind}'")
-        kinds.append(kind)
-    return kinds
+        lines.append(line)
+    return lines
+
+
+def read_kinds(run: str | Path) -> list[str]:
+    """Of every row of a run that a transfer wrote, the one of `KINDS` that its provenance says.
+
+    Raises:
+      TransferError: as `read_lines`.
+    """
+    return [line["kind"] for line in read_lines(run)]
 
 
 def shown(vocabulary: Vocabulary, token: int) -> str:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from samples import FAMILY, made, small_config
+from samples import FAMILY, IN_OTHERS, made, slow_if, small_config
 
 from lexitok import config as C
 from lexitok.data.layout import make_piece
@@ -91,6 +91,7 @@ MORE = {
     "mean_of_entropies": (_mean_of_entropies, "blt"),
 }
 KINDS = (*FAMILY, *MORE)
+VARIED = ("hat_v1_in_bytes", "hat_v2_variant", "hat_v2_of_codes", "mean_of_entropies")
 FEW = (
     "bytes",
     "subword",
@@ -169,11 +170,11 @@ def _full_logits():
     return full_logits
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=slow_if(lambda kind: kind in IN_OTHERS or kind in VARIED, KINDS))
 def kind(request):
     return request.param
 
 
-@pytest.fixture(params=list(FEW))
+@pytest.fixture(params=slow_if(("subword", "learn_your_tokens", "blt").__contains__, FEW))
 def few(request):
     return request.param

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from programs import equations
-from samples import KINDS, Pairs, small_config
+from samples import EVERY, Pairs, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import Batch, Tokens, Units
@@ -38,7 +38,7 @@ def abstract_model(kind: str):
     return jax.eval_shape(model_for(c, encoder), nnx.Rngs(0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY)
 def test_sums_over_positions_are_float32(kind):
     """In bfloat16, a sum of more than 256 equal terms stands still: the most frequent bytes would learn the least."""
 

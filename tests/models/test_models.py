@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import FAMILY, KINDS, TEXT, Pairs, batch, pieces, small, small_config, small_model
+from samples import EVERY, TEXT, Pairs, batch, pieces, small, small_config, small_model
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import make_encoder, needs_tokenizer
@@ -86,7 +86,7 @@ def is_slot(kind: str, rows: Batch) -> np.ndarray:
     return (small(kind)[1].boundary == "end_symbol") & (np.asarray(rows.tokens.symbols_BxS[0]) >= 256)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY)
 def test_causality_by_gradient(kind):
     """A prediction depends on no later byte, on no other document and on no other row; and it does see its own."""
     rows, _, _, reach = two_rows(kind)
@@ -102,7 +102,7 @@ def test_causality_by_gradient(kind):
             assert len(seen) == (segments[: t + 1] == segments[t]).sum()
 
 
-@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize("kind", EVERY[1:])
 def test_guides_carry_the_whole_past(kind):
     """The backbone does reach the bytes: the first bytes of a document move its last prediction."""
     rows, _, _, reach = two_rows(kind)
@@ -110,7 +110,7 @@ def test_guides_carry_the_whole_past(kind):
     assert (reach[first[:3], np.flatnonzero(rows.tokens.segments_BxS[0] == 1)[-1]] > 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY)
 def test_probabilities_sum_to_one_and_scores_are_theirs(kind):
     """Nats are those of a distribution over the whole alphabet."""
     rows, log_p, nll, _ = two_rows(kind)
@@ -125,7 +125,7 @@ def text(longest: int) -> st.SearchStrategy[bytes]:
     return st.one_of(words, words, st.binary(min_size=1, max_size=longest))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY)
 @settings(max_examples=4, derandomize=True)  # so that no router's decision hangs on how a sum is rounded
 @given(data=st.data())
 def test_no_byte_changes_what_comes_before_it(kind, data):
@@ -207,7 +207,7 @@ def test_parts_that_do_not_go_together_are_named(kind, change, message):
         jax.eval_shape(lambda: model_for(c, encoder)(nnx.Rngs(0)))
 
 
-@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize("kind", EVERY[1:])
 def test_a_byte_unit_model_refuses_batches_without_units(kind):
     """A batch of the wrong encoder is named, not misread."""
     with pytest.raises(ValueError, match="needs a batch with units.*byte_units"):

@@ -21,7 +21,6 @@ from lexitok.runs.run import read_run
 from lexitok.training.loop import train
 
 RUNS = Path(__file__).parents[1] / "fixtures" / "runs_before_redraw.tar.xz"
-KINDS = ("hat_v2", "subword", "blt")
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def workdir(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["hat_v2", "subword", pytest.param("blt", marks=pytest.mark.slow)])
 def test_older_runs_evaluate_and_go_on(workdir, kind):
     """The same bits per byte, and the same steps afterwards, up to the rounding of another processor."""
     run = read_run(kind)

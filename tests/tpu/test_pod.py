@@ -37,7 +37,7 @@ def nbytes(state: TrainState) -> int:
     [
         ("hat_v2", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
         pytest.param("hnet", ("mesh.data=2", "mesh.fsdp=4", "mesh.tensor=2"), marks=pytest.mark.slow),
-        ("bytes", ("mesh.data=1", "mesh.fsdp=16")),
+        pytest.param("bytes", ("mesh.data=1", "mesh.fsdp=16"), marks=pytest.mark.slow),  # as on two slices
     ],
 )
 def test_step_compiles_for_v5e_4x4(name, mesh):
@@ -52,7 +52,7 @@ def test_step_compiles_for_v5e_4x4(name, mesh):
     assert found["peak_bytes"] < 16e9
 
 
-@pytest.mark.parametrize("mesh", [(1, 16, 1), (2, 4, 2)])
+@pytest.mark.parametrize("mesh", [pytest.param((1, 16, 1), marks=pytest.mark.slow), (2, 4, 2)])
 def test_nothing_of_a_large_table_moves_within_a_loop(mesh):
     """Once a chunk of positions, the gathering of a table of 65,536 rows and the reduction of its gradient would take
     longer than all the rest of a step; before and behind the loop it is once a step."""

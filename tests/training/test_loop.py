@@ -154,8 +154,8 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess:
     ("arguments", "message"),
     [
         (["--config.optimizer.lrr=1"], "did you mean 'lr'"),
-        (["--config.data.source=text:/nowhere/*.txt"], "/nowhere/*.txt"),
-        (["--config.mesh.tensor=3"], "multiple of 3 devices, there are 1"),
+        pytest.param(["--config.data.source=text:/nowhere/*.txt"], "/nowhere/*.txt", marks=pytest.mark.slow),
+        pytest.param(["--config.mesh.tensor=3"], "multiple of 3 devices, there are 1", marks=pytest.mark.slow),
     ],
 )
 def test_what_a_user_mistypes_is_said_in_one_line(arguments, message, tmp_path):

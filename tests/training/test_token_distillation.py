@@ -79,6 +79,7 @@ def distilled(root):
     return c
 
 
+@pytest.mark.slow
 def test_distances_and_bits_fall_and_only_new_rows_move(root, distilled):
     """What the transfer has made is a guess; the model under its old tokenizer knows better."""
     rows = read_metrics(root / "distilled")
@@ -93,6 +94,7 @@ def test_distances_and_bits_fall_and_only_new_rows_move(root, distilled):
         np.testing.assert_array_equal(rows, made, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_teacher_is_in_no_checkpoint(root, distilled):
     """It is where it is from, whole or but for what it shares, and the same after a restart, bit for bit."""
     checkpoint = read_checkpoint(root / "distilled", part="")
@@ -199,6 +201,7 @@ def test_a_teacher_of_another_width_is_refused(root):
         make_setup(c, devices=jax.devices()[:1]).init_state()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_by_itself(root, tmp_path):
     """Model, data and tokenizer are its own; another vocabulary is refused; what no transfer wrote has no teacher."""
     c = continued(root, ",tables", "train.steps=1")

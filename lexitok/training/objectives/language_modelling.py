@@ -1,15 +1,17 @@
 """Next-symbol prediction."""
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.spelling import Spelling
 from lexitok.ops.read_out import Query
+from lexitok.text.joint_tokenizer import ends_of
 from lexitok.training.objectives.objective import Objective, Sums
 from lexitok.training.state import Fixed, model_of
 
@@ -27,13 +29,14 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
         positions of a row whose logits are computed at once.
       encoder: of the symbols.
     """
-    z_loss, query, eot = c.z_loss, Query(chunk=c.chunk), encoder.vocabulary.eot
+    z_loss, query = c.z_loss, Query(chunk=c.chunk)
+    eots = ends_of(getattr(encoder, "tokenizer", None), encoder.vocabulary)
 
     def nats(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
         loss = jnp.sum(weights * found.nll_BxS)
-        ends = batch.tokens.targets_BxS == _eot(batch, eot)
+        ends = _ends(batch, eots)
         eot_nats = jnp.sum(jnp.where(ends, weights * found.nll_BxS, 0.0))
         sums = {
             "weights": jnp.sum(weights),
@@ -54,7 +57,8 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
     return Objective(nats)
 
 
-def _eot(batch: Batch, eot: int) -> Any:
-    """The symbol that ends documents: the batch's own, where it brings a vocabulary."""
+def _ends(batch: Batch, eots: tuple[int, ...]) -> Bool[Array, "B S"]:
+    """Where documents end: by the batch's own symbol for it, where it brings a vocabulary."""
     own = batch.vocabulary.eot if isinstance(batch.vocabulary, Spelling) else None
-    return eot if own is None else own
+    ends = [batch.tokens.targets_BxS == eot for eot in (eots if own is None else (own,))]
+    return functools.reduce(jnp.logical_or, ends)
