@@ -22,13 +22,13 @@ from absl import flags
 
 from lexitok.config.flags import run
 from lexitok.transfer.materials import Materials
-from lexitok.transfer.methods import METHODS
+from lexitok.transfer.methods import DEFAULT, METHODS
 from lexitok.transfer.runs import spelled, transfer_run
 
 RUN = flags.DEFINE_string("run", None, "Directory of a run of a subword model.", required=True)
 TOKENIZER = flags.DEFINE_string("tokenizer", None, "File or directory of the new tokenizer.", required=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory to be written; there must be nothing yet.", required=True)
-METHOD_IN = flags.DEFINE_string("method_in", "mean", f"How symbols enter that are new: {', '.join(METHODS)}.")
+METHOD_IN = flags.DEFINE_string("method_in", DEFAULT, f"How symbols enter that are new: {', '.join(METHODS)}.")
 METHOD_OUT = flags.DEFINE_string("method_out", None, "How they leave, if by another table; not given: the same.")
 SPECIALS = flags.DEFINE_multi_string("special", [], "NEW=OLD, spellings of specials that go together.")
 MULTIPLE = flags.DEFINE_integer("multiple", 1, "The table's rows are rounded up to a multiple of it.")

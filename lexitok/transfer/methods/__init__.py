@@ -33,9 +33,10 @@ METHODS: dict[str, Any] = {
     "omp": Pursuit,
     "hypernetwork": Predictions,
 }
+DEFAULT = "by_length"  # the best of those that need nothing but the two tokenizers (LOG.md, 2026-11-30)
 _SAID = re.compile(r"(\w+)(?:\((.*)\))?")
 
-__all__ = ["METHODS", "Made", "Method", "Problem", "make_method", "name_of", "takes"]
+__all__ = ["DEFAULT", "METHODS", "Made", "Method", "Problem", "make_method", "name_of", "takes"]
 
 
 def make_method(said: str, **given: Any) -> Method:
