@@ -1,6 +1,7 @@
 """Every file in `configs/` resolves, traces at full size, and is what it was."""
 
 import os
+import re
 from pathlib import Path
 
 import jax
@@ -19,6 +20,7 @@ from lexitok.models.build import model_for
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 GOLDENS = Path(__file__).parent / "goldens" / "configs"
+SIZED = re.compile(r"pod|gpu1|1e19|793m|paper|stage|\d+b$")  # a structure that is traced at another size
 SIZES = ("tiny", "cpu", "gpu1", "pod")
 VARIANTS = {
     "subword": SIZES,
@@ -72,7 +74,8 @@ def one_row(config, encoder) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("name", "variant"), [pytest.param(*each, marks=pytest.mark.slow if "pod" in each[1] else ()) for each in TRACED]
+    ("name", "variant"),
+    [pytest.param(*each, marks=pytest.mark.slow if SIZED.search(each[1]) else ()) for each in TRACED],
 )
 def test_config_traces_at_full_size(name, variant):
     """The model is made and computes nats, from shapes alone: a config cannot rot unnoticed.

@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from samples import small_config
 from tiny_runs import subword_run, tokenizer_file
+from traitlets.config import Config
 
 from lexitok import config as C
 from lexitok.training.loop import train
@@ -64,7 +65,9 @@ def shown(name, monkeypatch, **environment):
     """
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    shell = InteractiveShell()
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    shell.display_formatter.active_types = shell.display_formatter.format_types  # as a notebook's
     shown = ""
     for cell in cells(name).cells:
         if cell.cell_type == "code":

@@ -33,6 +33,7 @@ def found(tmp_path_factory):
     return plan, runs
 
 
+@pytest.mark.slow
 def test_the_best_rate_of_the_sweep_is_taken(found):
     """Each arm is compared at its own best learning rate; a rate that learns nothing must lose."""
     plan, (run,) = found
@@ -43,6 +44,7 @@ def test_the_best_rate_of_the_sweep_is_taken(found):
     assert run.result["train_bytes"] == pytest.approx(4000, rel=0.2)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_done_again(found, monkeypatch):
     """A comparison of an hour that was interrupted goes on where it was."""
     plan, (run,) = found
@@ -52,6 +54,7 @@ def test_what_is_there_is_not_done_again(found, monkeypatch):
     assert again.result == run.result
 
 
+@pytest.mark.slow
 def test_speeds_are_of_each_arm_in_turn(found):
     """The medians are what the table of the comparison shows."""
     _, (run,) = found
@@ -74,6 +77,7 @@ def test_an_unknown_arm_is_named():
     assert arms_of({"hat": "hat.py"}, []) == ["hat"]
 
 
+@pytest.mark.slow
 def test_several_sources_are_measured_as_each_by_itself(found, tmp_path):
     """A table of languages must say what each of its lines would say alone."""
     _, (run,) = found

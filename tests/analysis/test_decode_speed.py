@@ -9,7 +9,7 @@ from lexitok.analysis.decode_speed import decode_speed
 TEXTS = TEXT * 3
 
 
-@pytest.mark.parametrize("kind", ["hat_v2", "learn_your_tokens"])
+@pytest.mark.parametrize("kind", ["hat_v2", pytest.param("learn_your_tokens", marks=pytest.mark.slow)])
 def test_speeds_are_measured(kind):
     """Cached and uncached speeds exist for models with and without symbols that end units."""
     model, encoder = small(kind)

@@ -16,7 +16,7 @@ def source(tmp_path):
     return f"text:{folder}/*.txt"
 
 
-@pytest.mark.parametrize("kind", ["hat_v2", "spacebyte"])
+@pytest.mark.parametrize("kind", ["hat_v2", pytest.param("spacebyte", marks=pytest.mark.slow)])
 def test_solved_shapes_cost_what_was_asked_for(kind, source, tmp_path):
     """FLOPs a byte of two models agree once their shapes are solved, and rows hold the bytes that were asked for."""
     c = small_config(kind)

@@ -28,6 +28,7 @@ def hat() -> ConfigDict:
     return c
 
 
+@pytest.mark.slow
 def test_blocks_are_the_pretrained_ones_and_the_rest_is_new(tmp_path):
     """A run is written that training starts from, with the rest as a fresh run would have it."""
     c = hat()

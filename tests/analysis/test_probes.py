@@ -48,6 +48,7 @@ def reports(request):
 
 
 @pytest.mark.parametrize("reports", ["positions", "decipher", "in_context", "layers"], indirect=True)
+@pytest.mark.slow
 def test_a_report_names_every_model_and_is_drawn(reports, tmp_path):
     """What a script prints and saves."""
     assert all(name in reports.text for name in ("learned", "lexinvariant"))

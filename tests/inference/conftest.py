@@ -91,7 +91,14 @@ MORE = {
     "mean_of_entropies": (_mean_of_entropies, "blt"),
 }
 KINDS = (*FAMILY, *MORE)
-VARIED = ("hat_v1_in_bytes", "hat_v2_variant", "hat_v2_of_codes", "mean_of_entropies")
+VARIED = (
+    "lexinvariant",
+    "learn_your_tokens",
+    "hat_v1_in_bytes",
+    "hat_v2_variant",
+    "hat_v2_of_codes",
+    "mean_of_entropies",
+)
 FEW = (
     "bytes",
     "subword",
@@ -175,6 +182,6 @@ def kind(request):
     return request.param
 
 
-@pytest.fixture(params=slow_if(("subword", "learn_your_tokens", "blt").__contains__, FEW))
+@pytest.fixture(params=slow_if(("subword", "hat_v1", "learn_your_tokens", "blt").__contains__, FEW))
 def few(request):
     return request.param

@@ -56,7 +56,10 @@ def by_full_forward(model, encoder, full_logits, max_bytes, sampling, seed):
     return [encoder.decode(symbols)[:max_bytes] for symbols in new]
 
 
-@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 0.9, "top_k": 40, "top_p": 0.95}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"temperature": 0.9, "top_k": 40, "top_p": 0.95}, pytest.param({"temperature": 0.0}, marks=pytest.mark.slow)],
+)
 def test_same_as_uncached(make_small, full_logits, few, settings):
     """Every byte must be the one that the model without caches draws with the same keys."""
     model, encoder = make_small(few)

@@ -200,6 +200,7 @@ def test_the_table_of_a_vocabulary_can_be_kept(tmp_path):
     assert table.head is None and table.vocabulary_size == TARGET.vocabulary.size
 
 
+@pytest.mark.slow
 def test_it_can_learn_the_rows_of_64_tokens():
     """ZeTT's form begins with nothing of the source, and finds its rows again from what it is told of them."""
     c = section(None, form="published", tied="yes", stack=small_stack(D=32, F=64))

@@ -59,7 +59,9 @@ def test_causality_by_gradient(name):
     np.testing.assert_array_equal(reach[:, 0] > 0, (s <= t) & same)
 
 
-@pytest.mark.parametrize(("name", "remat"), [("llama3", "full"), ("gemma2", "dots")])
+@pytest.mark.parametrize(
+    ("name", "remat"), [pytest.param("llama3", "full", marks=pytest.mark.slow), ("gemma2", "dots")]
+)
 def test_remat_changes_nothing(name, remat):
     """What the backward pass recomputes is a question of memory only."""
     x, positions = row()
@@ -72,6 +74,7 @@ def test_remat_changes_nothing(name, remat):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_remat_keeps_one_layer_at_a_time():
     """However many layers a period of kinds has, the backward pass holds the inside of one of them: the memory of six
     kinds is that of one, and not that of six layers."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import slow_if
 
 from lexitok.ops.matching_pursuit import IMPLEMENTATIONS, SELECT, MatchingPursuitError, matching_pursuit
 from lexitok.ops.matching_pursuit.api import _pursue

@@ -288,6 +288,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 def test_killed_while_saving(tmp_path):
     """SIGKILL when step 2 is half written: step 1 is what there is, and the next run saves as if nothing had been."""
     script = tmp_path / "killed.py"

@@ -46,7 +46,7 @@ def save_run(path, kind="hat_v2", *, ema=0.0, edit=None, text=(TEXT,) * 20, brok
     return state, encoder
 
 
-@pytest.mark.parametrize("kind", ["hat_v1", "subword"])
+@pytest.mark.parametrize("kind", [pytest.param("hat_v1", marks=pytest.mark.slow), "subword"])
 def test_a_loaded_model_scores_as_the_one_that_was_saved(tmp_path, kind):
     """A notebook on one device has to see the model that eight devices trained, with its own vocabulary."""
     state, encoder = save_run(tmp_path, kind)

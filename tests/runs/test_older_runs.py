@@ -32,7 +32,9 @@ def workdir(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", ["hat_v2", "subword", pytest.param("blt", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", ["subword", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("hat_v2", "blt"))]
+)
 def test_older_runs_evaluate_and_go_on(workdir, kind):
     """The same bits per byte, and the same steps afterwards, up to the rounding of another processor."""
     run = read_run(kind)

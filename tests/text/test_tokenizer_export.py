@@ -69,6 +69,8 @@ def library_ids(tokenizer):
 def test_the_library_gives_the_same_tokens(tokenizer, library_ids, text):
     """Scores and ranks become merges: what other programs read has to be the same tokenizer."""
     text = text.replace("\u2581", "").replace("\0", "")
+    if tokenizer.library_ids("\r") == tokenizer.library_ids("\n"):  # the library normalises graphemes, and \r\n is one
+        text = text.replace("\r\n", "\n")
     wanted = tokenizer.library_ids(text)
     if wanted == tokenizer.library_ids("\x08"):  # which the T5's normalisation leaves nothing of
         wanted = wanted if text and library_ids(text, add_special_tokens=False) else []

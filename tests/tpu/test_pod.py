@@ -53,6 +53,7 @@ def test_step_compiles_for_v5e_4x4(name, mesh):
 
 
 @pytest.mark.parametrize("mesh", [pytest.param((1, 16, 1), marks=pytest.mark.slow), (2, 4, 2)])
+@pytest.mark.slow
 def test_nothing_of_a_large_table_moves_within_a_loop(mesh):
     """Once a chunk of positions, the gathering of a table of 65,536 rows and the reduction of its gradient would take
     longer than all the rest of a step; before and behind the loop it is once a step."""
@@ -110,6 +111,7 @@ def test_the_links_of_a_slice_are_shared_out(sizes):
     assert len({device.id for device in mesh.devices.flat}) == 256
 
 
+@pytest.mark.slow
 def test_step_compiles_for_two_slices():
     """The step runs on two slices as written, each with a replica of the state that is split over its own chips."""
     setup = setup_for("bytes", "v5e:4x4", "mesh.data=2", "mesh.fsdp=16", slices=2)

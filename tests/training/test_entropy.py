@@ -154,6 +154,7 @@ def test_other_models_have_nothing_to_install():
         assert starts.install(state, small_config(kind), small(kind)[1]) == (state, ())
 
 
+@pytest.mark.slow
 def test_a_model_that_asks_another_is_trained_and_averaged(blt, tmp_path):
     """Its checkpoints hold neither the other model nor an average of it, and yet it is loaded whole."""
     c = blt.copy_and_resolve_references()

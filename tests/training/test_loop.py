@@ -93,6 +93,7 @@ def numbers(workdir: Path) -> list[dict]:
     return [{k: v for k, v in row.items() if not k.startswith(TIMES)} for row in read_metrics(workdir)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_numbers(text, tmp_path):
     """SIGKILL at a moment that nobody chose changes no metric of the run, to the last bit, nor its result."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -105,6 +105,7 @@ def test_a_loaded_model_has_it(configs, runs, kind):
         np.testing.assert_array_equal(made_in(split)[name], x, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_mesh_does_not_matter(configs, runs, tmp_path):
     """Every device looks pictures up by itself: losses are those of another split."""
     _, result = runs["glyphs"]
@@ -126,6 +127,7 @@ def test_another_run_begins_with_what_was_learnt(configs, runs):
             np.testing.assert_array_equal(x, saved[name] if taken else fresh[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_frozen_part_keeps_it_as_it_is(configs, runs, tmp_path):
     """Where fixed matrices are bfloat16, axes that pictures are projected on are not; origins are of parameters."""
     path, _ = runs["glyphs"]

@@ -108,6 +108,7 @@ def test_parts_to_freeze_have_to_be_there(trained):
         make_setup(c).step()
 
 
+@pytest.mark.slow
 def test_what_is_fixed_is_kept_by_its_origin(trained, tmp_path):
     """A checkpoint of a large frozen backbone holds no copy of it; what it was is checked where it comes from."""
     c, run = trained

@@ -127,6 +127,7 @@ def step_of(c, devices=None):
         return jax.device_get((sums, names(to_dicts(state.trained)))), teacher
 
 
+@pytest.mark.slow
 def test_a_model_is_its_own_teacher(root):
     """Under one tokenizer the distance is none, and so is its gradient, wherever the teacher's backbone is held."""
     one = ["objective.next_token_weight=0", "optimizer.weight_decay=0", "mesh.data=1", "objective.teacher.symbols=64"]
