@@ -82,6 +82,7 @@ def shown(name, monkeypatch, **environment):
     return shown
 
 
+@pytest.mark.slow
 def test_inspect_run(root, monkeypatch):
     """A notebook that nobody runs is broken at the next rename."""
     text = shown("inspect_run", monkeypatch, LEXITOK_RUN=str(run(root, "tiny", "hat_v2")))

@@ -117,6 +117,7 @@ def test_the_mesh_does_not_matter_to_routers(kind):
     assert (kind == "hnet") == (each["extra_loss"] > 0)
 
 
+@pytest.mark.slow
 def test_accumulation_does_not_matter():
     """Micro-batches add up to the gradient of the whole batch, although their numbers of targets differ."""
     expected, _ = once("hat_v2", "one")

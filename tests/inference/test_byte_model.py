@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 import pytest
-from samples import TEXT, batch, pieces, small
+from samples import TEXT, batch, pieces, slow_if, small
 
 from lexitok.inference.byte_model import END, ByteModel, byte_model
 
@@ -21,7 +21,7 @@ def walked(model: ByteModel, text: bytes) -> list[np.ndarray]:
     return out
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", slow_if(("hnet",).__contains__, KINDS))
 def test_a_text_costs_what_an_evaluation_counts(kind):
     """Byte by byte, the end of the text included; and no distribution holds more than all there is."""
     model, encoder = small(kind)

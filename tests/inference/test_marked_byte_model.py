@@ -155,6 +155,7 @@ def test_what_is_refused_changes_nothing(kind):
     np.testing.assert_allclose(np.asarray(model.next_bytes()), alone, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_each_text_has_the_random_vectors_of_its_row(full_logits):
     """Where rows have vectors of their own, all markings of a text have the same, its row's."""
     c = small_config("hat_v1")

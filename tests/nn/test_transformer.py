@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import FrozenConfigDict
+from samples import slow_if
 
 from lexitok.config import chain, transformer
 from lexitok.nn.cache import NOWHERE
@@ -47,7 +48,7 @@ def row() -> tuple[jax.Array, Positions]:
     return x, Positions(segments, positions)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
 def test_causality_by_gradient(name):
     """An output depends on its own and earlier positions of its segment, and on nothing else."""
     model, (x, positions) = make(name), row()
@@ -89,7 +90,7 @@ def test_remat_keeps_one_layer_at_a_time():
     assert temporary_bytes(period, "full") < 0.5 * temporary_bytes(period, "none")
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
 def test_scan_equals_a_loop_over_layers(name):
     """Stacking and scanning, with layer kinds that do not divide the layers, is the same as one block after another."""
     model, (x, positions) = make(name), row()
@@ -126,7 +127,7 @@ def one_document() -> tuple[jax.Array, Positions]:
     return x, Positions(jnp.ones((2, S), jnp.int32), jnp.tile(jnp.arange(S)[None], (2, 1)))
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
 def test_extend_equals_call(name):
     """Reading a row piece by piece through the cache gives what reading it at once gives."""
     model, (x, positions) = make(name), one_document()

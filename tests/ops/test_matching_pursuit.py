@@ -50,7 +50,7 @@ def rebuilt(found, atoms):
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("select", SELECT)
+@pytest.mark.parametrize("select", slow_if(("product",).__contains__, SELECT))
 def test_every_selection_is_that_of_a_pursuit_in_float64(implementation, select):
     """The definition: the same atoms in the same order, and the residual of their least-squares fit.
 
@@ -100,7 +100,7 @@ def test_all_atoms_give_the_least_squares_fit(implementation, select):
     assert ((found.coefficients_TxK == 0).sum(axis=1) == 2).all()
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", slow_if(("reference",).__contains__, IMPLEMENTATIONS))
 def test_more_places_never_leave_more(implementation):
     """A greedy choice only adds, and coefficients are fitted anew; lists as short as a round's places at that."""
     targets, atoms = table(4, T, D), table(5, N, D, spread=0.3)
@@ -110,7 +110,7 @@ def test_more_places_never_leave_more(implementation):
     assert (residuals[-1] < residuals[0]).all()
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", slow_if(("reference",).__contains__, IMPLEMENTATIONS))
 def test_a_batch_is_its_targets_one_by_one(implementation):
     """A target's combination depends on nothing else, in batches that do and do not divide the targets, nor the blocks
     in which lists of rows are held."""
@@ -214,6 +214,7 @@ def test_a_mesh_changes_nothing(implementation, rows):
     np.testing.assert_allclose(coefficients, alone.coefficients_TxK, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_arrays_on_a_mesh_are_taken_as_they_lie():
     """An embedding that a mesh holds in parts is not brought to the host first."""
     targets, atoms = table(20, 8, D), table(21, N, D)
@@ -232,6 +233,7 @@ def test_no_targets_give_no_combinations():
     assert found.index_TxK.shape == (0, K) and found.residual_T.shape == (0,)
 
 
+@pytest.mark.slow
 def test_the_exact_one_is_the_default():
     """What is faster leaves more, so it is asked for by name."""
     targets, atoms = table(25, T, D), table(26, 200, D)

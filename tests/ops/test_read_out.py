@@ -105,7 +105,7 @@ def test_blocks_of_symbols_change_nothing(softcap, block):
 @pytest.mark.parametrize(
     "mesh", slow_if(((8, 1, 1), (4, 1, 2)).__contains__, [(8, 1, 1), (1, 8, 1), (2, 2, 2), (1, 1, 8), (4, 1, 2)])
 )
-@pytest.mark.parametrize("symbols", [48, 47])
+@pytest.mark.parametrize("symbols", [pytest.param(48, marks=pytest.mark.slow), 47])
 def test_the_mesh_does_not_matter(mesh, symbols):
     """Rows, the table and the vocabulary are split, also where it does not divide; every answer and gradient stays."""
     w = W[:symbols]

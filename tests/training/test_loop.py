@@ -134,6 +134,7 @@ def test_a_run_scores_every_byte_and_learns(text, tmp_path):
     assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()) == [10, 14]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(text, tmp_path):
     """A run that has broken says at which step, and does not go on for days."""
     config = load_config(

@@ -139,6 +139,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_one(config, tmp_pa
     assert again == whole
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_what_may_change(config, tmp_path):
     """Steps, evaluation, logging and the mesh; the record is of now, and the history has what was before."""
     path = tmp_path / "run"

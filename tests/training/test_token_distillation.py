@@ -141,6 +141,7 @@ def test_a_model_is_its_own_teacher(root):
         assert any("backbone" in name for name in teacher) == (not shares)
 
 
+@pytest.mark.slow
 def test_neither_mesh_nor_micro_batches_matter(root):
     """Nor whether the backbone is held twice."""
     mesh = ["mesh.data=2", "mesh.fsdp=2", "mesh.tensor=2", "optimizer.accumulate=2", "objective.teacher.shares=()"]

@@ -165,6 +165,7 @@ def test_a_table_of_such_a_run_is_one_table(root, runs, tmp_path):
     (root / "elsewhere").rename(start)
 
 
+@pytest.mark.slow
 def test_neither_mesh_nor_micro_batches_matter(root):
     """Rows that are trained are split as the table is; and what is fixed may be bfloat16 while they are float32, with
     gradients of float32 also where activations are not."""
