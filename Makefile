@@ -20,7 +20,7 @@ quickstart: .venv/run  ## install, train a HAT and a subword model on the standa
 test: .venv/test lint  ## install, check style and types, run the tests
 	.venv/bin/pytest $(PARALLEL) --durations=15
 
-test-slow: .venv/test  ## what takes long: whole training runs, more meshes, a 16 GB checkpoint
+test-slow: .venv/test  ## what takes long: training runs, more kinds of models and meshes, a 16 GB checkpoint
 	.venv/bin/pytest -m slow --durations=15
 
 # Checkpoints are held against transformers, too, where LEXITOK_TORCH_PYTHON names a Python that has it and torch.

@@ -15,7 +15,7 @@ from lexitok.config.files import variant
 
 LANGUAGES = ("en", "de", "fr", "es", "cs")
 _D = 192
-# Documents are drawn by these weights; they differ in length, and a page of the help is a tenth of a manual's chapter.
+# Documents are drawn by these weights; they differ in length.
 _SOURCES = {
     "jsonl:../shared/data/english/{split}.jsonl.xz": 3,
     "stdlib": 2,

@@ -16,11 +16,12 @@ from lexitok.analysis.transfer_arms import Comparison, compare_transfers
 from lexitok.analysis.transfer_tables import transfer_table
 from lexitok.config.flags import named_values, run
 from lexitok.transfer.materials import Materials
+from lexitok.transfer.methods import DEFAULT
 
 RUN = flags.DEFINE_string("run", None, "Directory of a run of a subword model.", required=True)
 OUT = flags.DEFINE_string("out", None, "Folder of what is measured.", required=True)
 TOKENIZER = flags.DEFINE_multi_string("tokenizer", [], "NAME=PATH of a new tokenizer, once for each.")
-METHOD = flags.DEFINE_multi_string("method", ["mean"], "How symbols enter, or `IN / OUT`, once for each way.")
+METHOD = flags.DEFINE_multi_string("method", [DEFAULT], "How symbols enter, or `IN / OUT`, once for each way.")
 SOURCE = flags.DEFINE_multi_string("source", [], "NAME=SOURCE of documents, once for each.")
 VECTORS = flags.DEFINE_multi_string("vectors", [], "NAME=RUN, a run that has the tokenizer of that name; or `train`.")
 TEXT = flags.DEFINE_string("text", None, "Source of documents that vectors are trained on and tokens are counted in.")

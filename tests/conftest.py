@@ -1,6 +1,5 @@
 """Eight fake devices, strict dtypes and ranks, and shape checks at run time, for every test."""
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,6 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-gc.set_threshold(100_000)  # traced programs are many small objects that live long
 install_import_hook("lexitok", "beartype.beartype")
 
 # How long an example takes says more about the machine than about the code.

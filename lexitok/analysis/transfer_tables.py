@@ -66,10 +66,10 @@ def _shown(values: Sequence[float] | np.ndarray, how: str = ".3f") -> str:
 
 
 def _pooled(rows: Sequence[Row]) -> DocumentScores:
-    return mean_scores([_scores(row) for row in rows])
+    return mean_scores([document_scores(row) for row in rows])
 
 
-def _scores(row: Row) -> DocumentScores:
+def document_scores(row: Row) -> DocumentScores:
     """Of the documents of all texts; words are not compared."""
     nats, nbytes = (np.concatenate([text[name] for text in row["texts"].values()]) for name in ("nats", "bytes"))
     none = np.full(len(nats), np.nan)

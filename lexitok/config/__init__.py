@@ -1,35 +1,39 @@
 """Settings: the tree of them all, config files and variants, sizes, the configs of older runs."""
 
+from lexitok.config.interfaces import (
+    binary,
+    glyphs,
+    hydra,
+    hypernetwork,
+    lexinvariant,
+    semi_lexinvariant,
+    table,
+)
 from lexitok.config.sections import section
+from lexitok.config.stacks import (
+    chain,
+    local,
+    mamba2,
+    mlstm,
+    scoped,
+    transformer,
+)
 from lexitok.config.tree import (
     asking_router,
-    binary,
     byte_unit_lm,
-    chain,
     cosine_router,
     default_config,
     distilled_router,
     embedding,
     entropy_router,
     given,
-    glyphs,
-    hydra,
-    hypernetwork,
     imitation,
     innermost,
-    lexinvariant,
-    local,
-    mamba2,
-    mlstm,
-    scoped,
-    semi_lexinvariant,
     stage,
     stride_router,
-    table,
     teacher,
     token_distillation,
     token_lm,
-    transformer,
     width,
 )
 

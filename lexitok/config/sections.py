@@ -1,6 +1,7 @@
 """Sections that say their `kind`, and their defaults by it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -29,3 +30,11 @@ def named(config: ConfigDict, name: str, path: str = "") -> Iterator[tuple[str, 
             if key == name:
                 yield here, value
             yield from named(value, name, here)
+
+
+def with_changes(c: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
+    """The section, locked, with some settings changed; one that there is not is refused."""
+    c.lock()
+    for name, value in changes.items():
+        c[name] = value
+    return c

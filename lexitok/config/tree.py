@@ -1,11 +1,10 @@
 """The tree of every setting of a run, with its default. A file in `configs/` changes what its experiment is about."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from ml_collections import ConfigDict
 
-from lexitok.config.sections import named, section
+from lexitok.config.interfaces import table
+from lexitok.config.sections import named, section, with_changes
+from lexitok.config.stacks import local, transformer
 
 
 def default_config() -> ConfigDict:
@@ -82,73 +81,6 @@ def _text() -> ConfigDict:
     return c
 
 
-@section("transformer")
-def transformer(**changes) -> ConfigDict:
-    """A transformer stack: by default pre-norm, grouped queries, SwiGLU and rotary positions, as Llama 3."""
-    c = ConfigDict()
-    c.kind = "transformer"
-    c.D = 256
-    c.L = 6
-    c.H = 4
-    c.K = 4
-    c.N = 64
-    c.F = 768
-    c.mixer = "attention"  # `attention`, `mamba2`, `mlstm` (see the functions of these names)
-    c.feed_forward = "gated"  # `gated`, `plain` (two matrices), `none`
-    c.activation = "silu"  # of the feed-forward: `silu`, `gelu` (by tanh), `gelu_exact`, `relu`
-    c.feed_forward_bias = "none"  # `none`, `learned`
-    c.attention_bias = "none"  # of the projections: `none`, `qkv` (Qwen 2), `all` (GPT-NeoX)
-    c.residual = "serial"  # `serial`, or `parallel`: the feed-forward reads what the mixer reads (GPT-NeoX)
-    c.norm_eps = 1e-5
-    c.norm_scale = "plain"  # `plain`: x*w; `offset`: x*(1+w), as Gemma
-    c.norm_bias = "none"  # of `layer` norms: `none`, `learned` (GPT-NeoX)
-    c.qk_norm = "none"  # `none`, `rms` (Qwen 3, Gemma 3), `rms_all` heads together (OLMo 2), `layer`
-    c.pre_norms = "rms"  # `rms`, `layer`, `none`: before each sublayer
-    c.post_norms = "none"  # the same, after each sublayer (Gemma 3: both, OLMo 2: only after)
-    c.layer_kinds = ("global",)  # repeated over the layers; `global`, `local`, `unrotated` (global, SmolLM 3)
-    c.window = 0  # positions that a `local` layer sees, itself included
-    c.rope_base = 10_000.0
-    c.rope_base_local = 10_000.0
-    c.rope_fraction = 1.0  # of a head's width that is rotated
-    c.rope_scale = 1.0  # positions of global layers are divided by it (Gemma 3: 8 for the larger models)
-    c.rope_llama3 = ()  # or (factor, low frequency factor, high frequency factor, original context) of Llama 3.1
-    c.softcap = 0.0  # of attention scores; 0: none
-    c.query_scale = 0.0  # of queries; 0: N ** -0.5
-    c.final_norm = "rms"  # `rms`, `layer`, `none`
-    c.remat = "none"  # `none`, `dots`, `full`: what the backward pass recomputes
-    c.attention = "auto"  # implementation of ops/attention
-    return _with(c, changes)
-
-
-def mamba2(**changes) -> ConfigDict:
-    """A stack of Mamba-2 layers (arXiv 2405.21060); `N` is the width of their heads, `H` follows from it."""
-    c = transformer(mixer="mamba2", feed_forward="none", N=64)
-    with c.unlocked():
-        c.state = 128  # positions of a head's state
-        c.conv = 4  # positions that the convolution sees
-        c.expand = 2  # inner width over `D`
-        c.groups = 1  # of heads that share what is written and read
-    return _with(c, changes)
-
-
-def mlstm(**changes) -> ConfigDict:
-    """A stack of mLSTM layers (arXiv 2405.04517, in the form of xLSTM 7B, arXiv 2503.13427)."""
-    c = transformer(mixer="mlstm")
-    with c.unlocked():
-        c.qk_factor = 0.5  # width of queries and keys over `D`
-        c.v_factor = 1.0  # of values
-        c.gate_softcap = 15.0
-        c.input_gate_bias = -10.0  # at the start, as in xLSTM 7B
-        c.forget_gate_bias = (3.0, 6.0)  # at the start, of the first and the last head
-        c.norm_eps = 1e-6
-    return _with(c, changes)
-
-
-def chain(*parts: ConfigDict) -> ConfigDict:
-    """Stacks of one width, one after the other."""
-    return ConfigDict({"kind": "chain", "D": parts[0].D, "parts": {f"part{i}": part for i, part in enumerate(parts)}})
-
-
 @section("byte_unit_lm")
 def byte_unit_lm() -> ConfigDict:
     """Settings of `ByteUnitLM`, for `c.model`: a HAT v2."""
@@ -192,7 +124,7 @@ def stage(**changes) -> ConfigDict:
     c.narrow = "first"  # of `latest`, `scatter` and `smoothed`: the `first` of a guide, or a linear map, `project`
     c.offsets = 16  # of `offset`
     c.decoder = local(L=2, final_norm="rms")
-    return _with(c, changes)
+    return with_changes(c, changes)
 
 
 def given() -> ConfigDict:
@@ -204,19 +136,19 @@ def given() -> ConfigDict:
 def cosine_router(**changes) -> ConfigDict:
     """H-Net's. `capacity`: units that there is room for, over positions, where the stage is a backbone; others are
     passed over, and counted (`inner_units_dropped`)."""
-    return _with(ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03}), changes)
+    return with_changes(ConfigDict({"kind": "cosine", "capacity": 1.0, "target": 5.0, "weight": 0.03}), changes)
 
 
 @section("stride")
 def stride_router(**changes) -> ConfigDict:
     """A unit every `stride` positions."""
-    return _with(ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2}), changes)
+    return with_changes(ConfigDict({"kind": "stride", "capacity": 1.0, "stride": 2}), changes)
 
 
 @section("distilled")
 def distilled_router(**changes) -> ConfigDict:
     """Bolmo's: units come with the text, and it learns to find them; `weight` is that of its loss."""
-    return _with(ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0}), changes)
+    return with_changes(ConfigDict({"kind": "distilled", "capacity": 1.0, "weight": 4.0}), changes)
 
 
 @section("entropy")
@@ -233,20 +165,7 @@ def entropy_router(**changes) -> ConfigDict:
     c.symbols = 260
     c.lm = token_lm()
     c.lm.backbone = transformer(D=128, L=3, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128)
-    return _with(c, changes)
-
-
-def local(**changes) -> ConfigDict:
-    """A stack at the rate of bytes: `scope` says what a byte sees, `window` bytes before it or its own unit."""
-    c = transformer(D=128, L=2, H=4, K=4, N=32, F=352, layer_kinds=("local",), window=128, final_norm="none")
-    return scoped(c, **changes)
-
-
-def scoped(c: ConfigDict, scope: str = "window", **changes) -> ConfigDict:
-    """A stack for a stage's encoder or decoder: `scope` is `window` (causal, across units) or its own `unit`."""
-    with c.unlocked():
-        c.scope = scope
-    return _with(c, changes)
+    return with_changes(c, changes)
 
 
 @section("token_lm")
@@ -258,98 +177,6 @@ def token_lm() -> ConfigDict:
     c.interface = table()
     c.backbone = transformer()
     return c
-
-
-@section("table")
-def table(**changes) -> ConfigDict:
-    """Interface: a learned vector a symbol."""
-    c = _interface("table")
-    c.tied = "no"  # `yes`: the output projection is the embedding table
-    c.embed_scale = 1.0  # Gemma: sqrt(D)
-    c.table_rows = 0  # shared by the symbols modulo it; 0: one a symbol (`fused`: 260 hides ends of units)
-    return _with(c, changes)
-
-
-@section("binary")
-def binary(**changes) -> ConfigDict:
-    """Interface: the bits of a symbol's id, tiled; nothing is learned of how symbols enter (arXiv 2605.09751)."""
-    c = _interface("binary")
-    c.recoding = "canonical"  # `canonical`: the id itself; `affine`: a random invertible affine map of its bits
-    c.lift = "zero_one"  # `zero_one`: bits as they are; `plus_minus`: -1 and 1
-    c.norm = "none"  # `none`; `rms`: every vector is brought to root mean square 1 (but for that of zeros)
-    c.seed = 0  # of the affine map
-    return _with(c, changes)
-
-
-@section("glyphs")
-def glyphs(**changes) -> ConfigDict:
-    """Interface: a picture of a symbol's text, frozen; nothing is learned of how symbols enter (arXiv 2507.04886)."""
-    c = _interface("glyphs")
-    c.font = ""  # path of a .hex font; empty: Unscii and Unifont, of the extra `glyphs`
-    c.font_fingerprint = ""  # of its glyphs, SHA-256: no other font will do; empty: any, and a run writes down which
-    c.size = 16  # pixels of the square's side: 16, 32 or 64
-    c.drawing = "published"  # `published`: white space is blank, long tokens fade; `legible`: less so
-    c.distinct = "published"  # `published`: symbols that look alike are one vector; `told_apart`: by a code
-    c.scale = 1.0  # root mean square of an element; the published vectors have length 1: D ** -0.5
-    return _with(c, changes)
-
-
-@section("lexinvariant")
-def lexinvariant(**changes) -> ConfigDict:
-    """Interface: a Gaussian vector a symbol, fresh for each row, tied (arXiv 2305.16349)."""
-    c = _interface("lexinvariant")
-    return _with(c, changes)
-
-
-@section("semi_lexinvariant")
-def semi_lexinvariant(**changes) -> ConfigDict:
-    """Interface: in each row some symbols have a Gaussian vector, the others their learned one; tied."""
-    c = _interface("semi_lexinvariant")
-    c.random = 0.2  # the probability that a symbol has no vector of its own in a row
-    c.random_evaluated = 0.0  # the same when the model is evaluated, or used
-    return _with(c, changes)
-
-
-@section("hypernetwork")
-def hypernetwork(**changes) -> ConfigDict:
-    """Interface: a small transformer makes a token's rows of those of the base model's tokens that spell it.
-
-    ZeTT (arXiv 2405.07883); the base model's table and backbone are taken from its run and stay as they are.
-    """
-    c = ConfigDict({"kind": "hypernetwork"})
-    c.run = ""  # directory of the base model's run
-    c.vocabulary = ""  # file of its tokenizer; empty: that of `run`, or without one the text's
-    c.vocabulary_fingerprint = ""  # no other vocabulary will do; empty: any, and a run writes down which
-    c.source = table(tied="yes")  # the base model's interface
-    c.parts = 8  # of its tokens that spell a token, at most
-    c.form = "residual"  # `residual`: on top of a heuristic; `published`: ZeTT's, without
-    c.heuristic_in = "mean"  # of how tokens enter: `mean`, `first`, `last`, `front_loaded`, `by_length`
-    c.heuristic_out = "mean"  # of how they leave, where the base model has two tables
-    c.alpha = 1.0  # of what is added to it, in deviations of the base model's rows
-    c.stack = transformer(D=256, L=3, H=4, K=4, N=64, F=512, feed_forward="plain", activation="gelu")
-    c.languages = 0  # that vocabularies are told apart by; 0: none
-    c.language = 0  # of the text's own vocabulary
-    # Of rows of tokens that the base model has, away from its own: `rmse`, `mse`, `huber`
-    c.lexical = ConfigDict({"weight": 0.5, "kind": "rmse"})
-    c.compute_dtype = "auto"  # of the stack; see `model.compute_dtype`
-    return _with(c, changes)
-
-
-@section("hydra")
-def hydra(parts: Mapping[str, tuple[int, ConfigDict]] | None = None) -> ConfigDict:
-    """Interface: several, each for a part of the vocabulary (arXiv 2408.04303).
-
-    `parts` are by name, each with its number of symbols and the section of its interface; `experiments/hydra.py` makes
-    them of runs.
-    """
-    c = ConfigDict({"kind": "hydra", "parts": {}})
-    for name, (size, interface) in (parts or {}).items():
-        c.parts[name] = ConfigDict({"size": size, "interface": interface})
-    return c
-
-
-def _interface(kind: str) -> ConfigDict:
-    return ConfigDict({"kind": kind, "softcap": 0.0})  # softcap: of the logits; 0: none
 
 
 def innermost(model: ConfigDict) -> ConfigDict:
@@ -407,7 +234,7 @@ def imitation(**changes) -> ConfigDict:
     c = ConfigDict({"kind": "imitation"})
     c.tokens = 16_384  # of the source that a step is about
     c.chunk = 512  # as of the other objectives: of evaluation
-    return _with(c, changes)
+    return with_changes(c, changes)
 
 
 @section("token_distillation")
@@ -419,7 +246,7 @@ def token_distillation(**changes) -> ConfigDict:
     c.layer = -1  # whose states are compared: -1, the last, after the final norm; or blocks that were gone through
     c.next_token_weight = 0.0  # of the nats of the next symbol, which are added
     c.chunk = 512
-    return _with(c, changes)
+    return with_changes(c, changes)
 
 
 def teacher(**changes) -> ConfigDict:
@@ -429,7 +256,7 @@ def teacher(**changes) -> ConfigDict:
     c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
     c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
     c.symbols = 1024  # of a row, in its tokens
-    return _with(c, changes)
+    return with_changes(c, changes)
 
 
 def _train() -> ConfigDict:
@@ -453,12 +280,4 @@ def _eval() -> ConfigDict:
     # Splitter that defines words in metrics. One that puts the space before a word, as most tokenizers do: where it
     # stands behind, a token model has to get the next word right too.
     c.words = "unicode_words"
-    return c
-
-
-def _with(c: ConfigDict, changes: dict[str, Any]) -> ConfigDict:
-    """The section, locked, with some settings changed; one that there is not is refused."""
-    c.lock()
-    for name, value in changes.items():
-        c[name] = value
     return c

@@ -95,7 +95,7 @@ class Evaluation:
         return math.fsum(getattr(score, name) for score in self.documents)
 
 
-def evaluate_sources(
+def evaluate_by_source(
     model: Any, encoders: Sequence[Encoder], documents: Sequence[RawDocument], **how: Any
 ) -> Evaluation:
     """As `evaluate`, each document by the encoder of its source.
@@ -109,10 +109,9 @@ def evaluate_sources(
     Raises:
       EvaluationError, MeshError, ScoringError: as `evaluate`.
     """
-    groups: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}  # documents by the first source that has their encoder
     for i, document in enumerate(documents):
-        first = next(number for number, encoder in enumerate(encoders) if encoder is encoders[document.source])
-        groups.setdefault(first, []).append(i)
+        groups.setdefault(encoders.index(encoders[document.source]), []).append(i)
     if len(groups) < 2:
         return evaluate(model, encoders[next(iter(groups), 0)], [document.data for document in documents], **how)
     scores: dict[int, DocumentScore] = {}

@@ -10,6 +10,7 @@ from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.interfaces import Bound, make_interface
 from lexitok.interfaces.bound import loss_of
+from lexitok.interfaces.hydra import Hydra
 from lexitok.models.calls import CompletedUnits, ReadCall, read_positions
 from lexitok.models.extras import Extras, of_batch
 from lexitok.nn.cache import Cache
@@ -67,7 +68,10 @@ class TokenLM(nnx.Module):
     finds_units = False
 
     def check_decoding(self, encoder: Encoder) -> None:
-        """There is nothing to check."""
+        """Raises ValueError for a model of several interfaces: its logits are of all of them, and no distribution."""
+        if isinstance(self.interface, Hydra):
+            names = ", ".join(self.interface.names)
+            raise ValueError(f"a model of several interfaces ({names}) is decoded by one: take a part out first")
 
     def longest_unit(self, encoder: Encoder) -> int:
         """Every symbol is a unit."""

@@ -22,7 +22,7 @@ from lexitok.data.readers import RawDocument
 from lexitok.data.sources import open_source
 from lexitok.data.speakers import encoders_of_sources
 from lexitok.evals import Evaluation
-from lexitok.evals.evaluate import evaluate_sources
+from lexitok.evals.evaluate import evaluate_by_source
 from lexitok.models.build import evaluated
 from lexitok.models.counting import count_params
 from lexitok.runs.checkpoints.manager import Checkpoints
@@ -219,7 +219,7 @@ class _Run:
         if not self.documents:
             return
         c = self.setup.config
-        self.evaluation = evaluate_sources(
+        self.evaluation = evaluate_by_source(
             evaluated(state.averaged),
             self.encoders,
             self.documents,

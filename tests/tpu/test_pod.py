@@ -52,7 +52,7 @@ def test_step_compiles_for_v5e_4x4(name, mesh):
     assert found["peak_bytes"] < 16e9
 
 
-@pytest.mark.parametrize("mesh", [pytest.param((1, 16, 1), marks=pytest.mark.slow), (2, 4, 2)])
+@pytest.mark.parametrize("mesh", [(1, 16, 1), (2, 4, 2)])
 @pytest.mark.slow
 def test_nothing_of_a_large_table_moves_within_a_loop(mesh):
     """Once a chunk of positions, the gathering of a table of 65,536 rows and the reduction of its gradient would take

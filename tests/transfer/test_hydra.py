@@ -15,8 +15,11 @@ from lexitok.config import binary, hydra, table
 from lexitok.config.files import load_config
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.layout import make_piece
+from lexitok.data.readers import RawDocument
 from lexitok.data.rows import pack_rows
 from lexitok.evals import evaluate
+from lexitok.evals.evaluate import evaluate_by_source
+from lexitok.inference.decoder import Decoder
 from lexitok.models.build import model_for
 from lexitok.ops.read_out import Query
 from lexitok.runs.load import load_model
@@ -94,6 +97,26 @@ def test_it_is_evaluated_as_each_alone(several):
         )
 
 
+def test_documents_are_read_as_their_sources_are(several):
+    """In the order in which they came, each with the nats that it has by itself."""
+    model, joint = several
+    how = {"rows": 2, "symbols": 64, "units": 8, "overlap": 0.5}
+    encoders = [SubwordEncoder(joint.speaking(name)) for name in ("old", "new")]
+    documents = [RawDocument(str(i), DOCUMENTS[i % 3], source) for i, source in enumerate((0, 1, 1, 0))]
+    found = evaluate_by_source(model, encoders, documents, **how)
+    for document, score in zip(documents, found.documents, strict=True):
+        (alone,) = evaluate(model, encoders[document.source], [document.data], **how).documents
+        assert (score.nbytes, score.nats) == (alone.nbytes, pytest.approx(alone.nats, rel=1e-5))
+    assert found.counts["bytes_read"] >= sum(len(document.data) for document in documents)
+
+
+def test_it_is_not_decoded_as_one(several):
+    """Tokens of all parts at once are no text."""
+    model, joint = several
+    with pytest.raises(ValueError, match=r"several interfaces \(new, old\) is decoded by one"):
+        Decoder(model, SubwordEncoder(joint), 1, 32)
+
+
 def test_a_joint_tokenizer_is_kept_whole(tokenizers):
     joint = JointTokenizer(tokenizers, "new")
     again = tokenizer_from_bytes(joint.to_bytes())
@@ -151,6 +174,8 @@ def test_both_are_trained_together(runs, tmp_path):
     before, after = (load_model(run)[0] for run in (runs / "both", tmp_path / "on"))
     for name in ("old", "new"):
         assert (np.asarray(before.interface.parts[name].table) != np.asarray(after.interface.parts[name].table)).any()
+    pairs = zip(jax.tree.leaves(before.backbone), jax.tree.leaves(after.backbone), strict=True)
+    assert all((np.asarray(a) != np.asarray(b)).any() for a, b in pairs)
     part_as_run(tmp_path / "on", "new", tmp_path / "new")
     assert load_model(tmp_path / "new")[1].vocabulary.size == 360
     c.data.parts = ("old",)
