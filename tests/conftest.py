@@ -7,6 +7,14 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["TPU_SKIP_MDS_QUERY"] = "1"
 os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"
+# Workers, and processes that tests start, compile the same programs, and so does the next run of the tests with the
+# same settings of the compiler.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
+    Path(__file__).parents[1]
+    / ".pytest_cache"
+    / f"programs{os.environ.get('LEXITOK_OPTIMISED', '')}{os.environ.get('XLA_FLAGS', '').replace('=', '-')}"
+)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 import jax
 import pytest
@@ -17,11 +25,6 @@ from real_parts import data_of
 jax.config.update("jax_num_cpu_devices", 8)
 OPTIMISED = bool(os.environ.get("LEXITOK_OPTIMISED"))  # `make test-optimised`
 jax.config.update("jax_disable_most_optimizations", not OPTIMISED)  # the suite compiles more than it computes
-# Workers compile the same programs, and so does the next run of the tests with the same settings of the compiler.
-FLAGS = ["optimised"] * OPTIMISED + os.environ.get("XLA_FLAGS", "").split("=")[1:]
-PROGRAMS = "-".join(["programs", *FLAGS])
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache" / PROGRAMS))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

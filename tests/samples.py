@@ -50,6 +50,11 @@ def slow_if(condition, values):
     return [pytest.param(value, marks=pytest.mark.slow) if condition(value) else value for value in values]
 
 
+def slow(*cases):
+    """Cases of several parameters, for `make test-slow` alone."""
+    return [pytest.param(*case, marks=pytest.mark.slow) for case in cases]
+
+
 EVERY = slow_if(IN_OTHERS.__contains__, KINDS)
 
 

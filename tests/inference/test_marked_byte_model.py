@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from samples import Pairs, made, small, small_config
+from samples import Pairs, made, slow_if, small, small_config
 
 from lexitok import config as C
 from lexitok.data.encoders import make_encoder
@@ -38,7 +38,10 @@ def marked(kind, rows=1, nbytes=5) -> MarkedByteModel:
     return model
 
 
-@pytest.fixture(params=["hat_v1", "learn_your_tokens", "bolmo"])
+ALL_KINDS = ("hat_v1", "learn_your_tokens", "bolmo")
+
+
+@pytest.fixture(params=ALL_KINDS)
 def kind(request):
     return request.param
 
@@ -83,6 +86,7 @@ def log_p_of(model, encoder, full_logits, rows):
     return np.array(found)
 
 
+@pytest.mark.parametrize("kind", slow_if(("hat_v1",).__contains__, ALL_KINDS))
 def test_a_text_is_the_sum_over_its_markings(kind, full_logits):
     """All of them and no other, each counted once, be the text long or short; and nothing was pruned."""
     model, encoder = parts(kind)

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import EVERY, TEXT, Pairs, batch, pieces, small, small_config, small_model
+from samples import EVERY, IN_OTHERS, KINDS, TEXT, Pairs, batch, pieces, slow_if, small, small_config, small_model
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import make_encoder, needs_tokenizer
@@ -20,6 +20,7 @@ from lexitok.ops.read_out import Query
 
 B, S, W = 4, 48, 40
 BYTES = ("lagged", "revealed", "model", "none")  # boundary rules under which a document's symbols are its bytes
+BY_GRADIENT = slow_if((*IN_OTHERS, "aunet_three", "learn_your_tokens").__contains__, KINDS)  # they take long
 SCRIPTS = " ab,\n9Üß.世界🌝कि"
 DIRECTION = np.random.default_rng(5).normal(size=(B, S, 16)).astype(np.float32)
 
@@ -86,7 +87,7 @@ def is_slot(kind: str, rows: Batch) -> np.ndarray:
     return (small(kind)[1].boundary == "end_symbol") & (np.asarray(rows.tokens.symbols_BxS[0]) >= 256)
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", BY_GRADIENT)
 def test_causality_by_gradient(kind):
     """A prediction depends on no later byte, on no other document and on no other row; and it does see its own."""
     rows, _, _, reach = two_rows(kind)
@@ -102,7 +103,7 @@ def test_causality_by_gradient(kind):
             assert len(seen) == (segments[: t + 1] == segments[t]).sum()
 
 
-@pytest.mark.parametrize("kind", EVERY[1:])
+@pytest.mark.parametrize("kind", BY_GRADIENT[1:])
 def test_guides_carry_the_whole_past(kind):
     """The backbone does reach the bytes: the first bytes of a document move its last prediction."""
     rows, _, _, reach = two_rows(kind)
@@ -110,7 +111,7 @@ def test_guides_carry_the_whole_past(kind):
     assert (reach[first[:3], np.flatnonzero(rows.tokens.segments_BxS[0] == 1)[-1]] > 0).all()
 
 
-@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("kind", BY_GRADIENT)
 def test_probabilities_sum_to_one_and_scores_are_theirs(kind):
     """Nats are those of a distribution over the whole alphabet."""
     rows, log_p, nll, _ = two_rows(kind)

@@ -48,7 +48,7 @@ def row() -> tuple[jax.Array, Positions]:
     return x, Positions(segments, positions)
 
 
-@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3", "gemma2").__contains__, SHAPES))
 def test_causality_by_gradient(name):
     """An output depends on its own and earlier positions of its segment, and on nothing else."""
     model, (x, positions) = make(name), row()
@@ -90,7 +90,7 @@ def test_remat_keeps_one_layer_at_a_time():
     assert temporary_bytes(period, "full") < 0.5 * temporary_bytes(period, "none")
 
 
-@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3", "gemma2").__contains__, SHAPES))
 def test_scan_equals_a_loop_over_layers(name):
     """Stacking and scanning, with layer kinds that do not divide the layers, is the same as one block after another."""
     model, (x, positions) = make(name), row()

@@ -88,7 +88,7 @@ def test_sparse_combinations_are_found(seed, implementation, spread):
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("select", slow_if(("cosine",).__contains__, SELECT))
+@pytest.mark.parametrize("select", slow_if(("cosine", "product").__contains__, SELECT))
 def test_all_atoms_give_the_least_squares_fit(implementation, select):
     """With as many places as atoms, the order cannot matter, and places beyond them stay empty."""
     targets, atoms = table(2, T, D), table(3, 12, D, spread=0.5)
@@ -105,7 +105,7 @@ def test_more_places_never_leave_more(implementation):
     """A greedy choice only adds, and coefficients are fitted anew; lists as short as a round's places at that."""
     targets, atoms = table(4, T, D), table(5, N, D, spread=0.3)
     options = {"implementation": implementation, "shortlist": 6, "rounds": 2}
-    residuals = [np.asarray(matching_pursuit(targets, atoms, k, **options).residual_T) for k in (1, 4, 12)]
+    residuals = [np.asarray(matching_pursuit(targets, atoms, k, **options).residual_T) for k in (1, 12)]
     assert (np.diff(residuals, axis=0) <= 1e-6).all()
     assert (residuals[-1] < residuals[0]).all()
 
@@ -140,6 +140,7 @@ def test_normalised_atoms_find_what_others_miss():
     assert left["gain"] < left["cosine"] < 0.95 * left["product"]
 
 
+@pytest.mark.slow
 def test_short_lists_leave_little_more_than_all_atoms():
     """What lists cost: ones of a tenth of the atoms, which share a direction as embeddings do, leave at most a
     few per cent more than the same rule on all atoms, and a list made once leaves more than lists made anew."""
@@ -154,7 +155,7 @@ def test_short_lists_leave_little_more_than_all_atoms():
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("select", slow_if(("cosine",).__contains__, SELECT))
+@pytest.mark.parametrize("select", slow_if(("cosine", "product").__contains__, SELECT))
 def test_zeros_and_duplicates(implementation, select):
     """Tables have rows of zeros and rows twice: they are never chosen, the first of two equals is, and a target of
     zeros, or one that is an atom, leaves its places empty."""
@@ -200,7 +201,7 @@ def test_bfloat16_rows_are_taken_as_the_numbers_they_are():
     np.testing.assert_allclose(found.coefficients_TxK, exact.coefficients_TxK, rtol=1e-5)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", slow_if(("reference",).__contains__, IMPLEMENTATIONS))
 @pytest.mark.parametrize("rows", [13, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_mesh_changes_nothing(implementation, rows):
     """Targets are split over devices, more and fewer than those divide, with no transfer that was not asked for."""

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from samples import TEXT, small_config
+from samples import TEXT, slow_if, small_config
 
 from lexitok.data.encoders import make_encoder
 from lexitok.parameter_axes import axes_by_name, kind_of
@@ -168,7 +168,7 @@ def subword(c: ConfigDict, text: bytes, folder: Path, **start: str) -> ConfigDic
     return c
 
 
-@pytest.mark.parametrize("part", ["", "interface", "interface.table"])
+@pytest.mark.parametrize("part", slow_if(("", "interface").__contains__, ("", "interface", "interface.table")))
 def test_a_table_of_another_vocabulary_is_refused(trained, tmp_path, part):
     """All shapes fit, and every id would mean something else; a part without rows of symbols is anyone's."""
     first = subword(trained[0], TEXT * 4, tmp_path / "a")
