@@ -7,7 +7,8 @@
 What stands first is the run: model, text, data and tokenizer are its own. Variants after it say what is trained: `all`
 (the default); `tables`, those that symbols enter and leave by, with the backbone as it is; `rows`, of these only the
 rows that the transfer has made; `distilled`, these rows too, so that hidden states are those which the model had before
-the transfer (arXiv 2505.20133).
+the transfer (arXiv 2505.20133); `alm` everything, so that stretches of text are as likely as they were to the model
+before the transfer, beside the nats of the text (arXiv 2503.20083).
 
 Rates and lengths are our own, for a small model. The schedule begins anew; so does the place in the data, with another
 seed, and therefore in another order.
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from lexitok.config import default_config, token_distillation
+from lexitok.config import default_config, distillation, token_distillation
 from lexitok.config.files import ConfigError, variant
 from lexitok.runs.checkpoints.files import VOCABULARY, saved_steps, step_folder
 from lexitok.runs.checkpoints.reading import read_record
@@ -30,7 +31,7 @@ def get_config(arg: str = "") -> ConfigDict:
         raise ConfigError("say which run goes on: --config=configs/continued.py:RUN or configs/continued.py:RUN,rows")
     c = read_config(Path(run))
     _begin(c, run)
-    return variant(c, variants, all=_all, tables=_tables, rows=_rows, distilled=_distilled)
+    return variant(c, variants, all=_all, tables=_tables, rows=_rows, distilled=_distilled, alm=_alm)
 
 
 def _begin(c: ConfigDict, run: str) -> None:
@@ -70,6 +71,13 @@ def _distilled(c: ConfigDict) -> None:
     c.objective.teacher.update(run=_before_transfer(c.train.start.run), shares=("backbone",))
     c.objective.teacher.symbols = 3 * c.data.symbols // 2  # the old tokenizer may be the coarser one by as much
     c.objective.next_token_weight = 1.0
+
+
+def _alm(c: ConfigDict) -> None:
+    c.name += "-alm"
+    c.objective = distillation(alm=1.0, next_symbol=1.0)
+    c.objective.teacher.run = _before_transfer(c.train.start.run)
+    c.objective.teacher.symbols = 3 * c.data.symbols // 2
 
 
 def _before_transfer(run: str) -> str:

@@ -58,26 +58,34 @@ def slow(*cases):
 EVERY = slow_if(IN_OTHERS.__contains__, KINDS)
 
 
-class Pairs:
-    """A tokenizer with a token for each byte and for a few longer strings, taken greedily."""
+class Greedy:
+    """A tokenizer that takes the longest token of its vocabulary, one after the other."""
 
-    def __init__(self):
-        longer = (b"the ", b" a", b"in", b"er", b"\n\n", "ö".encode(), "世界".encode(), b"123", b"ack", b" box")
-        tokens = (b"", b"", b"", *(bytes([b]) for b in range(256)), *longer)
-        self.vocabulary = Vocabulary(tokens, frozenset((0, 1, 2)), bos=0, eot=1, pad=2)
-        self._ids = {token: i for i, token in enumerate(tokens) if token}
+    def __init__(self, vocabulary: Vocabulary):
+        self.vocabulary = vocabulary
+        self._ids = {token: i for i, token in enumerate(vocabulary.token_bytes) if token}
+        self._sizes = sorted({len(token) for token in self._ids}, reverse=True)
 
     def encode(self, data: bytes) -> Encoding:
         ids, at = [], 0
         while at < len(data):
-            size = next(n for n in (6, 4, 3, 2, 1) if data[at : at + n] in self._ids and at + n <= len(data))
+            size = next(n for n in self._sizes if data[at : at + n] in self._ids and at + n <= len(data))
             ids.append(self._ids[data[at : at + size]])
             at += size
         ids = np.array(ids, np.int32)
         return Encoding(ids, self.vocabulary.lengths[ids], lossy=False)
 
     def to_bytes(self) -> bytes:
-        return b"pairs"
+        return type(self).__name__.lower().encode()
+
+
+class Pairs(Greedy):
+    """A token for each byte and for a few longer strings."""
+
+    def __init__(self):
+        longer = (b"the ", b" a", b"in", b"er", b"\n\n", "ö".encode(), "世界".encode(), b"123", b"ack", b" box")
+        tokens = (b"", b"", b"", *(bytes([b]) for b in range(256)), *longer)
+        super().__init__(Vocabulary(tokens, frozenset((0, 1, 2)), bos=0, eot=1, pad=2))
 
 
 def small_config(kind: str) -> ConfigDict:

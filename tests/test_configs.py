@@ -50,6 +50,7 @@ VARIANTS = {
         "lexinvariant,subword,gpu1",
     ),
     "continued": (),  # its variants are of runs: tests/training/test_token_distillation.py
+    "distill": (),  # of a teacher's run: tests/training/test_distillation.py
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
     "hypernetwork": ("tiny", "small", "gemma3_270m", "imitation,small", "published,small"),
     "small_base": ("seed0",),

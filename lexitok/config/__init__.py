@@ -9,6 +9,14 @@ from lexitok.config.interfaces import (
     semi_lexinvariant,
     table,
 )
+from lexitok.config.objectives import (
+    alm,
+    distillation,
+    imitation,
+    one_to_one,
+    teacher,
+    token_distillation,
+)
 from lexitok.config.sections import section
 from lexitok.config.stacks import (
     chain,
@@ -27,23 +35,22 @@ from lexitok.config.tree import (
     embedding,
     entropy_router,
     given,
-    imitation,
     innermost,
     stage,
     stride_router,
-    teacher,
-    token_distillation,
     token_lm,
     width,
 )
 
 __all__ = [
+    "alm",
     "asking_router",
     "binary",
     "byte_unit_lm",
     "chain",
     "cosine_router",
     "default_config",
+    "distillation",
     "distilled_router",
     "embedding",
     "entropy_router",
@@ -57,6 +64,7 @@ __all__ = [
     "local",
     "mamba2",
     "mlstm",
+    "one_to_one",
     "scoped",
     "section",
     "semi_lexinvariant",

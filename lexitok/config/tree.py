@@ -3,6 +3,7 @@
 from ml_collections import ConfigDict
 
 from lexitok.config.interfaces import table
+from lexitok.config.objectives import language_modelling
 from lexitok.config.sections import named, section, with_changes
 from lexitok.config.stacks import local, transformer
 
@@ -17,7 +18,7 @@ def default_config() -> ConfigDict:
     c.model = byte_unit_lm()
     c.optimizer = _optimizer()
     c.mesh = ConfigDict({"data": -1, "fsdp": 1, "tensor": 1})  # devices along each axis; one may be -1: what is left
-    c.objective = _objective()
+    c.objective = language_modelling()
     c.train = _train()
     c.eval = _eval()
     return c.lock()
@@ -218,45 +219,6 @@ def _optimizer() -> ConfigDict:
     c.decay = 0.2  # fraction of the steps that `wsd` and `power` spend on their decay
     c.power = ConfigDict({"a": 4.0, "b": -0.51, "max_lr": 0.02})  # arXiv 2408.13359
     return c
-
-
-def _objective() -> ConfigDict:
-    c = ConfigDict()
-    c.kind = "language_modelling"  # the nats of the next symbol
-    c.z_loss = 0.0  # weight of the squared log-normaliser
-    c.chunk = 512  # positions of a row whose logits are computed at once
-    return c
-
-
-@section("imitation")
-def imitation(**changes) -> ConfigDict:
-    """Objective: a hypernetwork finds again the rows that its source has (the first phase of ZeTT's training)."""
-    c = ConfigDict({"kind": "imitation"})
-    c.tokens = 16_384  # of the source that a step is about
-    c.chunk = 512  # as of the other objectives: of evaluation
-    return with_changes(c, changes)
-
-
-@section("token_distillation")
-def token_distillation(**changes) -> ConfigDict:
-    """Objective: the hidden states of a teacher that reads the same bytes in other tokens (arXiv 2505.20133)."""
-    c = ConfigDict()
-    c.kind = "token_distillation"
-    c.teacher = teacher()
-    c.layer = -1  # whose states are compared: -1, the last, after the final norm; or blocks that were gone through
-    c.next_token_weight = 0.0  # of the nats of the next symbol, which are added
-    c.chunk = 512
-    return with_changes(c, changes)
-
-
-def teacher(**changes) -> ConfigDict:
-    """A model of another run that an objective reads."""
-    c = ConfigDict()
-    c.run = ""  # its directory
-    c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
-    c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
-    c.symbols = 1024  # of a row, in its tokens
-    return with_changes(c, changes)
 
 
 def _train() -> ConfigDict:

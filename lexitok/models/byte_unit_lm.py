@@ -22,8 +22,9 @@ from lexitok.models import stage_decoding
 from lexitok.models.calls import CompletedUnits, ReadCall
 from lexitok.models.causality import check_causal, check_stage
 from lexitok.models.embeddings import make_additions
-from lexitok.models.extras import Extras, of_batch
+from lexitok.models.extras import Extras
 from lexitok.models.preceding_symbols import PrecedingSymbols
+from lexitok.models.read_batch import ReadBatch
 from lexitok.models.stage import Stage, relative_positions
 from lexitok.models.stage_decoding import StageState
 from lexitok.nn.parameters import normal
@@ -114,13 +115,16 @@ class ByteUnitLM(nnx.Module):
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         return bound.logits(self._features(bound, batch)["hidden"])
 
-    def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
-        """What is asked of the logits, by default the nats of the batch's targets; the losses of routers and of the
-        interface, and counts of units."""
+    def read(self, batch: Batch) -> ReadBatch:
+        """One forward pass; the losses of routers and of the interface, and counts of units."""
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         features = self._features(bound, batch)
-        found = bound.read_out(features["hidden"], of_batch(query, batch))
-        return found, Extras(features["loss"] + loss_of(bound), features["sums"])
+        return ReadBatch(batch, bound, features["hidden"], Extras(features["loss"] + loss_of(bound), features["sums"]))
+
+    def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
+        """What is asked of the logits, by default the nats of the batch's targets; and `read`'s losses and counts."""
+        read = self.read(batch)
+        return read.read_out(query), read.extras
 
     @property
     def finds_units(self) -> bool:

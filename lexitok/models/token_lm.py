@@ -12,7 +12,8 @@ from lexitok.interfaces import Bound, make_interface
 from lexitok.interfaces.bound import loss_of
 from lexitok.interfaces.hydra import Hydra
 from lexitok.models.calls import CompletedUnits, ReadCall, read_positions
-from lexitok.models.extras import Extras, of_batch
+from lexitok.models.extras import Extras
+from lexitok.models.read_batch import ReadBatch
 from lexitok.nn.cache import Cache
 from lexitok.nn.transformer import Transformer
 from lexitok.ops.attention import Positions
@@ -59,11 +60,15 @@ class TokenLM(nnx.Module):
         bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
         return bound.logits(self._features(bound, batch)["hidden"])
 
+    def read(self, batch: Batch) -> ReadBatch:
+        """One forward pass, with the interface's own loss."""
+        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
+        return ReadBatch(batch, bound, self._features(bound, batch)["hidden"], Extras(loss_of(bound), {}))
+
     def read_out(self, batch: Batch, query: Query | None = None) -> tuple[Reductions, Extras]:
         """What is asked of the logits, by default the nats of the batch's targets; and the interface's own loss."""
-        bound = self.interface.bind(batch.seeds_B, batch.vocabulary)
-        hidden = self._features(bound, batch)["hidden"]
-        return bound.read_out(hidden, of_batch(query, batch)), Extras(loss_of(bound), {})
+        read = self.read(batch)
+        return read.read_out(query), read.extras
 
     finds_units = False
 

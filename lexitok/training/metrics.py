@@ -21,7 +21,8 @@ def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
 
     Args:
       total: sums of an objective, by name: `loss` and whatever ends in `_loss` are sums over targets (`weights`);
-        `nats` are of the raw text of `bytes`; `right` counts targets; `units` and `router_...` are what models count.
+        `nats` are of the raw text of `bytes`; `right` counts targets, as do `aligned` and `one_to_one`, those in spans
+        of two tokenisations; `units` and `router_...` are what models count.
       steps: how many.
     """
     weights, found = total["weights"], {"grad_norm": total["grad_norm"] / steps}
@@ -32,6 +33,7 @@ def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
         found["bpb"] = bits_per_byte(total["nats"], total["bytes"])
     if "right" in total:
         found["accuracy"] = total["right"] / weights
+    found |= {name: total[name] / weights for name in ("aligned", "one_to_one") if name in total}
     return found | (_of_units(total) if units else {})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.training.objectives.distillation import distillation
 from lexitok.training.objectives.imitation import imitation
 from lexitok.training.objectives.language_modelling import language_modelling
 from lexitok.training.objectives.objective import Objective, Sums
@@ -15,6 +16,7 @@ __all__ = ["OBJECTIVES", "Objective", "Sums", "make_objective"]
 OBJECTIVES: dict[str, Callable[[ConfigDict, Encoder], Objective]] = {
     "language_modelling": language_modelling,
     "imitation": imitation,
+    "distillation": distillation,
     "token_distillation": token_distillation,
 }
 

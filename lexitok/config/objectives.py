@@ -1,0 +1,106 @@
+"""Sections of objectives, of the teachers that they name, and of losses between models."""
+
+from ml_collections import ConfigDict
+
+from lexitok.config.sections import section, with_changes
+
+
+def language_modelling() -> ConfigDict:
+    """Objective: the nats of the next symbol."""
+    c = ConfigDict({"kind": "language_modelling"})
+    c.z_loss = 0.0  # weight of the squared log-normaliser
+    c.chunk = 512  # positions of a row whose logits are computed at once
+    return c
+
+
+@section("imitation")
+def imitation(**changes) -> ConfigDict:
+    """Objective: a hypernetwork finds again the rows that its source has (the first phase of ZeTT's training)."""
+    c = ConfigDict({"kind": "imitation"})
+    c.tokens = 16_384  # of the source that a step is about
+    c.chunk = 512  # as of the other objectives: of evaluation
+    return with_changes(c, changes)
+
+
+@section("token_distillation")
+def token_distillation(**changes) -> ConfigDict:
+    """Objective: the hidden states of a teacher that reads the same bytes in other tokens (arXiv 2505.20133)."""
+    c = ConfigDict()
+    c.kind = "token_distillation"
+    c.teacher = teacher()
+    c.layer = -1  # whose states are compared: -1, the last, after the final norm; or blocks that were gone through
+    c.next_token_weight = 0.0  # of the nats of the next symbol, which are added
+    c.chunk = 512
+    return with_changes(c, changes)
+
+
+def teacher(**changes) -> ConfigDict:
+    """A model of another run that an objective reads."""
+    c = ConfigDict()
+    c.run = ""  # its directory
+    c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
+    c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
+    c.symbols = 1024  # of a row, in its tokens
+    c.units = 256  # of a row, where it has units
+    return with_changes(c, changes)
+
+
+@section("distillation")
+def distillation(**losses: float) -> ConfigDict:
+    """Objective: losses between the model and a teacher that reads the same bytes in other tokens
+    (`lexitok.distill.losses`), each a mean over what it compares, times its weight.
+
+    Args:
+      losses: weights by name; the others are 0, and these losses are not computed.
+    """
+    c = ConfigDict({"kind": "distillation"})
+    c.teacher = teacher()
+    c.losses = ConfigDict()
+    c.losses.next_symbol = next_symbol()
+    c.losses.alm = alm()
+    c.losses.one_to_one = one_to_one()
+    c.losses.hidden_states = hidden_states()
+    c.chunk = 512
+    c.lock()
+    for name, weight in losses.items():
+        c.losses[name].weight = weight
+    return c
+
+
+@section("next_symbol")
+def next_symbol() -> ConfigDict:
+    """Loss: the nats of the text."""
+    return ConfigDict({"kind": "next_symbol", "weight": 0.0})
+
+
+@section("alm")
+def alm(**changes) -> ConfigDict:
+    """Loss: stretches of text are as likely as they are to the teacher (arXiv 2503.20083)."""
+    c = ConfigDict({"kind": "alm", "weight": 0.0})
+    # `kl`, `cross_entropy`, `reverse_kl`, `total_variation`, `squared_log_ratio`
+    c.divergence = "kl"
+    c.temperature = 5.0  # of both models; `inf` for `kl` and `total_variation`
+    c.outcome = "bytes"  # what probabilities are of: `bytes`, after which something new begins, or the `tokens` alone
+    c.threshold = 0.1  # of the mass by which the teacher ends a chunk of spans; 0: every span is one
+    c.per = "chunk"  # what counts alike: a `chunk`, or a `token` of the student
+    return with_changes(c, changes)
+
+
+@section("one_to_one")
+def one_to_one(**changes) -> ConfigDict:
+    """Loss: distributions over shared symbols, where both models have one token for the same bytes
+    (arXiv 2610.08448)."""
+    c = ConfigDict({"kind": "one_to_one", "weight": 0.0})
+    c.divergence = "reverse_kl"  # `kl`, `reverse_kl`, `jensen_shannon`
+    c.beta = 0.5  # of the mixture of `jensen_shannon`, the teacher's weight
+    c.temperature = 1.0  # of both models
+    c.top_k = 16  # symbols that are compared; 0: all
+    c.chooser = "student"  # whose most likely ones: `student`, `teacher`
+    c.chunk = 128  # spans of a row whose logits are computed at once
+    return with_changes(c, changes)
+
+
+@section("hidden_states")
+def hidden_states() -> ConfigDict:
+    """Loss: squared distances of hidden states after the same bytes."""
+    return ConfigDict({"kind": "hidden_states", "weight": 0.0})

@@ -1,0 +1,36 @@
+"""Losses between a student and a teacher of another tokenizer, by name. A new one is a file and a line here."""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from lexitok.distill.losses.alm import alm
+from lexitok.distill.losses.hidden_states import hidden_states
+from lexitok.distill.losses.loss import Loss
+from lexitok.distill.losses.next_symbol import next_symbol
+from lexitok.distill.losses.one_to_one import one_to_one
+from lexitok.text.vocabulary import Vocabulary
+
+__all__ = ["LOSSES", "Loss", "make_loss"]
+
+LOSSES: dict[str, Callable[[ConfigDict, Vocabulary, Vocabulary], Loss]] = {
+    "next_symbol": lambda c, student, teacher: next_symbol(),
+    "alm": lambda c, student, teacher: alm(c),
+    "one_to_one": one_to_one,
+    "hidden_states": lambda c, student, teacher: hidden_states(),
+}
+
+
+def make_loss(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
+    """The loss that a section describes.
+
+    Args:
+      c: the section; `c.kind` is one of `LOSSES`.
+      student, teacher: the vocabularies.
+
+    Raises:
+      ValueError: an unknown kind, or settings that its loss refuses.
+    """
+    if c.kind not in LOSSES:
+        raise ValueError(f"unknown loss '{c.kind}'; there are {', '.join(LOSSES)}")
+    return LOSSES[c.kind](c, student, teacher)

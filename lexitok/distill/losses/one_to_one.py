@@ -1,0 +1,69 @@
+"""Next-symbol distributions, compared where both models have a single target for the same bytes, on shared symbols."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from ml_collections import ConfigDict
+
+from lexitok.distill.losses.loss import Loss
+from lexitok.distill.pair import Compared, Pair
+from lexitok.distill.shared_symbols import shared_symbols
+from lexitok.distill.span_logits import SpanLogits, over_spans
+from lexitok.text.vocabulary import Vocabulary
+
+DIVERGENCES = ("kl", "reverse_kl", "jensen_shannon")
+CHOOSERS = ("student", "teacher")
+
+
+def one_to_one(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
+    """A divergence over the symbols that both vocabularies have, at spans of one target each (arXiv 2610.08448).
+
+    Both distributions are made to sum to one over these symbols, or over the `top_k` of them that one of the models
+    holds most likely. With equal tokenizers, and all symbols, it is the plain divergence of both models.
+
+    Args:
+      c: a `lexitok.config.one_to_one` section: `divergence`; `beta`, the student's weight in the mixture of
+        `jensen_shannon`, `(1 - beta) · KL(student ‖ mixture) + beta · KL(teacher ‖ mixture)` where it is not 0 or 1;
+        `temperature`, of both; `top_k`, 0: all, that `chooser` takes; `chunk`, spans whose logits are held at once.
+      student, teacher: the vocabularies.
+
+    Raises:
+      ValueError: one of them is unknown, or out of range.
+      MatchError: the vocabularies share nothing.
+    """
+    if c.divergence not in DIVERGENCES:
+        raise ValueError(f"unknown divergence '{c.divergence}'; there are {', '.join(DIVERGENCES)}")
+    if c.chooser not in CHOOSERS:
+        raise ValueError(f"unknown chooser '{c.chooser}'; there are {', '.join(CHOOSERS)}")
+    if not c.temperature > 0 or not 0 < c.beta < 1:
+        raise ValueError(f"temperature {c.temperature} is to be above 0, and beta {c.beta} between 0 and 1")
+    shared = shared_symbols(student, teacher)
+    k = min(c.top_k or len(shared.student), len(shared.student))
+
+    def of(ours: SpanLogits, theirs: SpanLogits) -> Float[Array, "B C"]:
+        z_q = ours.logits_BxCxmxV[:, :, 0, shared.student] / c.temperature
+        z_p = theirs.logits_BxCxmxV[:, :, 0, shared.teacher] / c.temperature
+        if k < len(shared.student):
+            _, at = jax.lax.top_k(jax.lax.stop_gradient(z_q if c.chooser == "student" else z_p), k)
+            z_q, z_p = (jnp.take_along_axis(z, at, axis=-1) for z in (z_q, z_p))
+        return divergence(c.divergence, jax.nn.log_softmax(z_p), jax.nn.log_softmax(z_q), c.beta)
+
+    def compare(pair: Pair) -> Compared:
+        values, there = over_spans(of, pair, chunk=c.chunk)
+        return Compared(values, there.astype(jnp.float32))
+
+    return Loss(compare)
+
+
+def divergence(name: str, log_p: Array, log_q: Array, beta: float) -> Array:
+    """Of the teacher's `p` and the student's `q` over the last axis."""
+    if name == "kl":
+        return _kl(log_p, log_q)
+    if name == "reverse_kl":
+        return _kl(log_q, log_p)
+    mixture = jnp.logaddexp(log_q + jnp.log1p(-beta), log_p + jnp.log(beta))
+    return beta * _kl(log_p, mixture) + (1 - beta) * _kl(log_q, mixture)
+
+
+def _kl(log_p: Array, log_q: Array) -> Array:
+    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)

@@ -1,0 +1,121 @@
+"""Whole logits of both models, a few spans at a time, for losses that need more than a read-out's reductions."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Bool, Float, Int
+
+from lexitok.distill.pair import Pair, Side
+from lexitok.interfaces.bound import TableBound
+from lexitok.ops.read_out.reference import logits
+from lexitok.sharding.rows import ROWS, row_ways
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SpanLogits:
+    """What a model says at the targets of some spans, `m` of each at most.
+
+    Attributes:
+      logits_BxCxmxV: float32.
+      targets_BxCxm: what was there.
+      there_BxCxm: whether there is such a target.
+    """
+
+    logits_BxCxmxV: Float[Array, "B C m V"] | Any
+    targets_BxCxm: Int[Array, "B C m"] | Any
+    there_BxCxm: Bool[Array, "B C m"] | Any
+
+
+OfSpans = Callable[[SpanLogits, SpanLogits], Float[Array, "B C"]]
+
+
+def over_spans(
+    of: OfSpans, pair: Pair, *, longest: tuple[int, int] = (1, 1), chunk: int
+) -> tuple[Float[Array, "B K"], Bool[Array, "B K"]]:
+    """A number for each span, from the logits at its targets: the student's, and the teacher's, which have no gradient.
+
+    Logits of `chunk` spans of a row are held, and computed again on the way back. On a mesh that is set each device
+    goes over its own rows, with whole tables: what it needs of them is gathered before the first chunk, and their
+    gradients are summed behind the last.
+
+    Args:
+      of: from the logits of some spans, to be differentiated by the student's.
+      pair: both models.
+      longest: targets of a span that are looked at, the student's and the teacher's; longer spans are left out.
+      chunk: spans that are looked at together.
+
+    Returns:
+      The numbers, and whether there is one: scored spans that are not too long.
+
+    Raises:
+      ValueError: symbols leave a model in another way than through one table.
+    """
+    sides = (pair.student, pair.teacher)
+    short = pair.is_scored_BxK
+    for side, m in zip(sides, longest, strict=True):
+        short &= side.counts_BxK <= m
+    gathered = [_targets(side, m) for side, m in zip(sides, longest, strict=True)]
+    tables = [_table(side) for side in sides]
+    softcaps = [table.softcap for table in tables]
+    weights = [tables[0].table_VxD, jax.lax.stop_gradient(tables[1].table_VxD)]
+    hidden = [side.at(side.read.hidden_BxSxD, at) for side, (at, _, _) in zip(sides, gathered, strict=True)]
+    hidden[1] = jax.lax.stop_gradient(hidden[1])
+    rows = [(h, targets, there) for h, (_, targets, there) in zip(hidden, gathered, strict=True)]
+    values = _on_rows(functools.partial(_scan, of, softcaps, chunk), rows, weights)
+    return jnp.where(short, values, 0.0), short
+
+
+def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
+    """The function on every device's rows."""
+    if row_ways() == 1:
+        return function(rows, weights)
+    mesh = jax.sharding.get_abstract_mesh()
+    return jax.shard_map(function, mesh=mesh, in_specs=(ROWS, P()), out_specs=ROWS, check_vma=False)(rows, weights)
+
+
+def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: Any) -> Float[Array, "B K"]:
+    B, K = rows[0][1].shape[:2]
+    size = min(chunk, K)
+    chunks = -(-K // size)
+
+    def cut(x: Array) -> Array:
+        padded = jnp.pad(x, [(0, 0), (0, chunks * size - K)] + [(0, 0)] * (x.ndim - 2))
+        return jnp.moveaxis(padded.reshape(B, chunks, size, *x.shape[2:]), 1, 0)
+
+    @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
+    def one(weights: Any, rows: Any) -> Float[Array, "B C"]:
+        sides = []
+        for (h, targets, there), w, softcap in zip(rows, weights, softcaps, strict=True):
+            flat = logits(h.reshape(len(h), -1, h.shape[-1]), w, softcap)
+            sides.append(SpanLogits(flat.reshape(*h.shape[:3], -1), targets, there))
+        return of(*sides)
+
+    values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, jax.tree.map(cut, rows))[1]
+    return jnp.moveaxis(values, 0, 1).reshape(B, -1)[:, :K]
+
+
+def _targets(side: Side, m: int) -> tuple[Int[Array, "B K m"], Int[Array, "B K m"], Bool[Array, "B K m"]]:
+    """Positions of the first `m` targets of each span, what they are, and whether they are there.
+
+    A span's targets stand one after the other.
+    """
+    counts = side.counts_BxK.astype(jnp.int32)[..., None]
+    number = jnp.arange(m, dtype=jnp.int32)[None, None]
+    there = number < counts
+    at = jnp.where(there, side.last_BxK[..., None] - counts + 1 + number, 0)
+    return at, side.at(side.tokens.targets_BxS, at), there
+
+
+def _table(side: Side) -> TableBound:
+    if not isinstance(side.read.bound, TableBound):
+        raise ValueError(
+            f"the loss needs all logits of a span, of symbols that leave through one table; a "
+            f"{type(side.read.bound).__name__} has none"
+        )
+    return side.read.bound

@@ -1,0 +1,268 @@
+"""Losses between models of different tokenizers: plain between equal ones, blind to how symbols are numbered."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from pairs import aligned_batch, loss_and_gradient, model_of, pair_of
+from samples import slow, slow_if
+
+from lexitok import config as C
+from lexitok.distill.beginnings import BEGINS, GOES_ON, beginnings
+from lexitok.distill.losses import make_loss
+from lexitok.distill.losses.alm import merged
+from lexitok.distill.losses.divergences import binary_divergence
+from lexitok.distill.shared_symbols import shared_symbols
+from lexitok.sharding import make_mesh
+from lexitok.sharding.rows import put_rows
+from lexitok.text.alignment import NONE
+from lexitok.text.vocabulary import Vocabulary
+
+LOSSES = {
+    "next_symbol": C.distillation().losses.next_symbol,
+    "alm": C.alm(),
+    "alm of tokens": C.alm(outcome="tokens", threshold=0.0, per="token"),
+    "one_to_one": C.one_to_one(),
+    "one_to_one of all": C.one_to_one(top_k=0, divergence="jensen_shannon", temperature=2.0, chunk=7),
+    "hidden_states": C.distillation().losses.hidden_states,
+}
+
+
+def parts(student: str, teacher: str, seed: int = 1):
+    """Two models, a batch that both read, and their vocabularies."""
+    (ours, a), (theirs, b) = model_of(student), model_of(teacher, seed)
+    return ours, theirs, aligned_batch(a, b), (a.vocabulary, b.vocabulary)
+
+
+def found_of(section, student: str, teacher: str, seed: int = 1):
+    ours, theirs, batch, vocabularies = parts(student, teacher, seed)
+    return loss_and_gradient(make_loss(section, *vocabularies), ours, theirs, batch, vocabularies)
+
+
+def assert_same(a, b, tolerance=3e-5):
+    np.testing.assert_allclose(a[0], b[0], rtol=tolerance, atol=1e-6)
+    for x, y in zip(jax.tree.leaves(a[1]), jax.tree.leaves(b[1]), strict=True):
+        np.testing.assert_allclose(x, y, atol=tolerance * max(1e-2, float(jnp.abs(y).max())))
+
+
+def plain(name: str, temperature: float):
+    """What a loss is between models of one tokenizer, from whole logits: a mean over the targets."""
+
+    def loss(student, teacher, batch):
+        z_q, z_p = student.logits(batch), teacher.logits(batch)
+        targets, scored = batch.tokens.targets_BxS, batch.tokens.weights_BxS
+        if name == "alm":
+            logs = [jnp.take_along_axis(jax.nn.log_softmax(z), targets[..., None], -1)[..., 0] for z in (z_p, z_q)]
+            values = binary_divergence("kl", temperature)(*logs)
+        else:
+            p, q = (jax.nn.log_softmax(z / temperature) for z in (z_p, z_q))
+            m = jnp.logaddexp(p, q) - jnp.log(2.0)
+            of = {
+                "kl": lambda: _kl(p, q),
+                "reverse_kl": lambda: _kl(q, p),
+                "jensen_shannon": lambda: (_kl(p, m) + _kl(q, m)) / 2,
+            }
+            values = of[name]()
+        return jnp.sum(scored * values) / jnp.sum(scored)
+
+    return loss
+
+
+def _kl(a, b):
+    return jnp.sum(jnp.exp(a) * (a - b), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "temperature"),
+    [
+        (C.alm(outcome="tokens", threshold=0.0, per="token", temperature=3.0), "alm", 3.0),
+        (C.one_to_one(top_k=0, divergence="kl", temperature=2.0, chunk=48), "kl", 2.0),
+        *slow((C.one_to_one(top_k=0, divergence="reverse_kl", chunk=48), "reverse_kl", 1.0)),
+        (C.one_to_one(top_k=0, divergence="jensen_shannon", chunk=48), "jensen_shannon", 1.0),
+    ],
+)
+def test_between_equal_tokenizers_it_is_the_plain_loss(section, name, temperature):
+    """Value and gradient, over every target: then what is measured between others is the loss and not the alignment."""
+    student, teacher, batch, vocabularies = parts("pairs", "pairs")
+    found = loss_and_gradient(make_loss(section, *vocabularies), student, teacher, batch, vocabularies)
+    expected = jax.jit(jax.value_and_grad(plain(name, temperature)))(student, teacher, batch)
+    assert expected[0] > 0.01
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("name", ["alm", "one_to_one", "hidden_states"])
+def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(name):
+    """The loss is 0, and so is its gradient."""
+    value, gradient = found_of(LOSSES[name], "pairs", "pairs", seed=0)
+    np.testing.assert_allclose(value, 0, atol=2e-6)
+    assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(gradient)) < 2e-3
+
+
+def renumbered(kind: str, seed: int):
+    """A model and its vocabulary under another numbering of its symbols."""
+    model, encoder = model_of(kind, seed)
+    vocabulary = encoder.vocabulary
+    number = np.random.default_rng(5).permutation(vocabulary.size).astype(np.int32)
+    back = np.argsort(number)
+    table = model.interface.table
+    moved = dataclasses.replace(
+        vocabulary,
+        token_bytes=tuple(vocabulary.token_bytes[i] for i in back),
+        specials=frozenset(int(number[i]) for i in vocabulary.specials),
+        **{name: int(number[getattr(vocabulary, name)]) for name in ("bos", "eot", "pad")},
+    )
+    leaves, tree = jax.tree.flatten(model)
+    leaves = [x[back] if x.shape == table.shape and x.shape[0] == vocabulary.size else x for x in leaves]
+    return jax.tree.unflatten(tree, leaves), moved, number
+
+
+@pytest.mark.parametrize("name", slow_if(("next_symbol", "alm of tokens", "one_to_one").__contains__, LOSSES))
+@pytest.mark.parametrize("side", ["student", "teacher"])
+def test_how_symbols_are_numbered_is_no_matter(name, side):
+    """Bytes say what a symbol is, and roles what a special is: a loss that compares by ids would differ."""
+    student, teacher, batch, (a, b) = parts("others", "pairs")
+    expected = loss_and_gradient(make_loss(LOSSES[name], a, b), student, teacher, batch, (a, b))[0]
+    if side == "student":
+        student, a, number = renumbered("others", 0)
+        tokens = batch.tokens
+    else:
+        teacher, b, number = renumbered("pairs", 1)
+        tokens = batch.second
+    number = jnp.asarray(number)
+    tokens = dataclasses.replace(tokens, symbols_BxS=number[tokens.symbols_BxS], targets_BxS=number[tokens.targets_BxS])
+    batch = dataclasses.replace(batch, **{"tokens" if side == "student" else "second": tokens})
+    found = loss_and_gradient(make_loss(LOSSES[name], a, b), student, teacher, batch, (a, b))[0]
+    assert expected > 0.01 or name == "next_symbol"
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("student", slow_if(("bytes",).__contains__, ["bytes", "hat_v2", "others"]))
+def test_alm_is_the_sum_over_spans_that_it_says(student):
+    """Span by span in numpy: log-probabilities of the bytes up to where both tokenisations end, each with the mass of
+    what begins something new; merged until the teacher gives this a tenth, and not beyond a piece or its text."""
+    ours, theirs, batch, vocabularies = parts(student, "pairs")
+    loss = make_loss(C.alm(divergence="kl", temperature=2.0), *vocabularies)
+
+    @jax.jit
+    def of(ours, theirs, batch):
+        pair = pair_of(ours, theirs, batch, vocabularies)
+        return loss.compare(pair).mean, pair.student.found, pair.teacher.found
+
+    value, *sides = jax.device_get(of(ours, theirs, batch))
+    batch = jax.device_get(batch)
+    aligned = (
+        (batch.alignment.of_first_BxS, batch.tokens, sides[0]),
+        (batch.alignment.of_second_BxT, batch.second, sides[1]),
+    )
+    pairs_of_logs = []
+    for row in range(len(batch.alignment.of_first_BxS)):
+        chunk, whole = np.zeros(2), True
+        for span in range(batch.alignment.spans):
+            at = [np.flatnonzero(of[row] == span) for of, _, _ in aligned]
+            if not all(len(i) for i in at):
+                assert not any(len(i) for i in at)
+                continue
+            begins, reads = [], []
+            for side, (i, (_, tokens, found)) in enumerate(zip(at, aligned, strict=True)):
+                chunk[side] -= found.nll_BxS[row, i].sum()
+                after = min(i[-1] + 1, tokens.segments_BxS.shape[1] - 1)
+                reads.append(i[-1] + 1 == after and tokens.segments_BxS[row, after] == tokens.segments_BxS[row, i[-1]])
+                begins.append(found.log_mass_BxSxG[row, after, BEGINS])
+            special = batch.tokens.bytes_BxS[row, at[0]].sum() == 0
+            whole &= special or all(reads)
+            following = [np.flatnonzero(of[row] == span + 1) for of, _, _ in aligned]
+            ends_text = len(following[0]) and batch.tokens.bytes_BxS[row, following[0]].sum() == 0
+            if special or not reads[1] or ends_text or np.exp(begins[1]) > 0.1:
+                if whole:
+                    pairs_of_logs.append(chunk + (0 if special else np.array(begins)))
+                chunk, whole = np.zeros(2), True
+    logs = np.array(pairs_of_logs)
+    p, q = np.exp(logs[:, 1] / 2), np.exp(logs[:, 0] / 2)
+    expected = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    assert len(logs) > 10
+    np.testing.assert_allclose(value, expected.mean(), rtol=1e-3)
+
+
+def test_chunks_end_where_the_teacher_says():
+    """The example of the reference: boundaries 1 0 1 1 0 1 0 make groups 0 1 1 2 3 3 4, and a special is alone."""
+    ours, theirs, batch, vocabularies = parts("bytes", "bytes")
+    pair = pair_of(ours, theirs, batch, vocabularies)
+    count = int((batch.tokens.segments_BxS[0] == 1).sum())
+    mass = np.full((*batch.tokens.symbols_BxS.shape, 2), -5.0, np.float32)
+    mass[0, 1 + np.array([0, 2, 3, 5]), BEGINS] = np.log(0.5)
+    found = dataclasses.replace(pair.teacher.found, log_mass_BxSxG=jnp.asarray(mass))
+    pair = dataclasses.replace(pair, teacher=dataclasses.replace(pair.teacher, found=found))
+    chunks = merged(pair, 0.1)
+    assert chunks.of_BxK[0, :7].tolist() == [0, 1, 1, 2, 3, 3, 4]
+    of = np.asarray(chunks.of_BxK[0])
+    assert (
+        (of[6 : count - 1] == 4).all() and of[count - 1] == 5 and of[count] == 6
+    )  # the text's rest, eot, what is next
+
+
+@pytest.mark.parametrize("name", ["alm", "one_to_one of all"])
+def test_the_mesh_does_not_matter(name):
+    """Value and gradient, where rows are split over devices."""
+    student, teacher, batch, vocabularies = parts("others", "pairs")
+    loss = make_loss(LOSSES[name], *vocabularies)
+    expected = loss_and_gradient(loss, student, teacher, batch, vocabularies)
+    with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)):
+        found = loss_and_gradient(loss, student, teacher, put_rows(jax.device_get(batch)), vocabularies)
+    assert_same(found, expected)
+
+
+def test_chunks_of_spans_change_nothing():
+    """How many spans' logits are held at once is a question of memory."""
+    expected = found_of(C.one_to_one(top_k=5, chunk=500), "others", "pairs")
+    assert_same(found_of(C.one_to_one(top_k=5, chunk=5), "others", "pairs"), expected)
+
+
+def test_a_chooser_takes_its_own():
+    """With one symbol there is nothing to compare; with all of them it does not matter who chose."""
+    alone, few, teachers, every = (
+        found_of(C.one_to_one(top_k=k, chooser=chooser), "others", "pairs")[0]
+        for k, chooser in ((1, "student"), (4, "student"), (4, "teacher"), (10_000, "teacher"))
+    )
+    assert alone == 0 and few > 0 and abs(few - teachers) > 1e-4
+    np.testing.assert_allclose(every, found_of(C.one_to_one(top_k=0), "others", "pairs")[0], rtol=1e-6)
+
+
+def test_what_begins_something_new():
+    """White space in front, or no bytes at all."""
+    vocabulary = Vocabulary((b"", b" a", b"a ", b"\n", b"\t\t", b"b"), frozenset({0}), bos=0, eot=0, pad=0)
+    assert beginnings(vocabulary).tolist() == [BEGINS, BEGINS, GOES_ON, BEGINS, BEGINS, GOES_ON]
+
+
+def test_shared_symbols_are_pairs():
+    """By bytes, and specials by what they are for; none is in two pairs."""
+    (_, a), (_, b) = model_of("others"), model_of("pairs")
+    shared = shared_symbols(a.vocabulary, b.vocabulary)
+    assert len(set(shared.student)) == len(set(shared.teacher)) == len(shared.student)
+    for i, j in zip(shared.student.tolist(), shared.teacher.tolist(), strict=True):
+        assert a.vocabulary.token_bytes[i] == b.vocabulary.token_bytes[j]
+    of = shared.teacher_of(a.vocabulary.size)
+    assert of[a.vocabulary.eot] == b.vocabulary.eot and (of == NONE).sum() == a.vocabulary.size - len(shared.student)
+    assert {b"ack", b"er"} - {a.vocabulary.token_bytes[i] for i in shared.student.tolist()} == set()
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (C.alm(divergence="l1"), "unknown divergence 'l1'"),
+        (C.alm(outcome="words"), "unknown outcome 'words'; there are tokens, bytes"),
+        (C.alm(threshold=1.5), "a probability, not 1.5"),
+        (C.alm(per="byte"), "not 'byte'"),
+        (C.one_to_one(divergence="js"), "unknown divergence 'js'"),
+        (C.one_to_one(chooser="both"), "unknown chooser 'both'"),
+        (C.one_to_one(temperature=0.0), "temperature 0.0"),
+        (C.one_to_one(beta=1.0), "beta 1.0"),
+        (C.table(), "unknown loss 'table'"),
+    ],
+)
+def test_settings_that_there_are_not_are_named(section, message):
+    """Before anything is computed."""
+    vocabulary = model_of("pairs")[1].vocabulary
+    with pytest.raises(ValueError, match=message):
+        make_loss(section, vocabulary, vocabulary)

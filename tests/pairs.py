@@ -1,0 +1,89 @@
+"""A student and a teacher of random parameters, on texts that both read, each in its own tokens."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from samples import TEXT, Greedy, Pairs, made, small_config
+
+from lexitok.data.batch import Batch, Budget
+from lexitok.data.encoders import Encoder
+from lexitok.data.layout import Piece
+from lexitok.data.rows import pack_rows
+from lexitok.data.two_streams import cut_together
+from lexitok.distill.beginnings import beginnings
+from lexitok.distill.pair import Pair, Side
+from lexitok.ops.read_out import Query
+from lexitok.text.alignment import classes_of
+from lexitok.text.vocabulary import Vocabulary
+
+DOCUMENTS = (
+    (TEXT[:40], b"the inner ocean"),
+    (TEXT[30:76], b""),
+    (b"a\n\nb", b"er in 123"),
+    ("ö世界 pack".encode(), b"x"),
+)
+
+
+class Others(Greedy):
+    """Other tokens than those of `Pairs`, numbered another way, with other specials."""
+
+    def __init__(self):
+        longer = (b"th", b"e ", b"er", b"ack", b" in", b"\xc3\xb6", b"12", b" jugs", b"Pa")
+        tokens = (*longer, *(bytes([255 - b]) for b in range(256)), b"", b"")
+        V = len(tokens)
+        super().__init__(Vocabulary(tokens, frozenset((V - 2, V - 1)), bos=V - 2, eot=V - 1, pad=V - 1))
+
+
+TOKENIZERS = {"pairs": Pairs, "others": Others}
+
+
+@functools.cache
+def model_of(kind: str, seed: int = 0) -> tuple[Any, Encoder]:
+    """A model of bytes, of tokens (`pairs`, `others`) or of bytes in units, and its encoder."""
+    c = small_config("bytes" if kind in TOKENIZERS else kind)
+    if kind in TOKENIZERS:
+        c.text.kind = "subword"
+    model, encoder = made(c, TOKENIZERS[kind]() if kind in TOKENIZERS else None)
+    return jax.tree.map(lambda x: jnp.roll(x, seed, 0) if x.ndim > 1 else x, model), encoder
+
+
+def aligned_batch(student: Encoder, teacher: Encoder, documents: Sequence[Sequence[bytes]] = DOCUMENTS) -> Batch:
+    """Rows of documents in both tokenisations."""
+    budgets = Budget.of(student, 128, 64), Budget.of(teacher, 128, 64)
+    classes = classes_of(student.vocabulary), classes_of(teacher.vocabulary)
+
+    def pieces(text: bytes) -> list[Piece]:
+        return cut_together(student.encode(text), teacher.encode(text), budgets, classes)
+
+    rows = [[piece for text in row for piece in pieces(text)] for row in documents]
+    first, second = budgets
+    packed = pack_rows(rows, symbols=first.S, units=first.W, pad=first.pad, second=second)
+    return jax.tree.map(jnp.asarray, packed)
+
+
+def pair_of(student: Any, teacher: Any, batch: Batch, vocabularies: tuple[Vocabulary, Vocabulary]) -> Pair:
+    """Both models on the batch."""
+    groups = [jnp.asarray(beginnings(vocabulary)) for vocabulary in vocabularies]
+    queries = [Query(group_of_V=group, groups=2, chunk=48) for group in groups]
+    ours, theirs = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
+    spans = batch.alignment.spans
+    return Pair(
+        Side(ours, ours.read_out(queries[0]), batch.alignment.of_first_BxS, spans),
+        Side(theirs, jax.lax.stop_gradient(theirs.read_out(queries[1])), batch.alignment.of_second_BxT, spans),
+    )
+
+
+def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, vocabularies: Any) -> tuple[Any, Any]:
+    """The mean that a loss comes to, and its gradient by the student, compiled together."""
+
+    @jax.jit
+    def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:
+        def mean(student: Any) -> Any:
+            return loss.compare(pair_of(student, teacher, batch, vocabularies)).mean
+
+        return jax.value_and_grad(mean)(student)
+
+    return both(student, teacher, batch)

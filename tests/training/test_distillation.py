@@ -1,0 +1,102 @@
+"""Distillation by the common loop: a student of bytes, in units and not, learns from a teacher of tokens."""
+
+import json
+
+import numpy as np
+import pytest
+from samples import CONFIGS, TEXT
+
+from lexitok.config.files import ConfigError, load_config
+from lexitok.runs.metrics import read_metrics
+from lexitok.runs.parameters import read_parameters
+from lexitok.training import ahead_of_time
+from lexitok.training.loop import train
+from lexitok.training.setup import make_setup
+from lexitok.training.state import SetupError
+
+STACK = ["D=32", "L=1", "H=2", "K=2", "N=16", "F=48"]
+RUN = ["data.packing_bins=4", "train.eval_every=0", "train.log_every=1", "optimizer.warmup=1", "eval.bytes=2000"]
+STUDENTS = {
+    "bytes": [*(f"model.backbone.{axis}" for axis in STACK), "data.symbols=160"],
+    "hat": [
+        *(f"model.stage.backbone.{axis}" for axis in STACK),
+        *(f"model.stage.{side}.{axis}" for side in ("encoder", "decoder") for axis in ("D=16", "H=2", "K=2", "F=24")),
+        *("data.symbols=160", "data.units=64"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A model of 300 tokens that has learnt a few sentences."""
+    root = tmp_path_factory.mktemp("distillation")
+    (root / "texts").mkdir()
+    rng, words = np.random.default_rng(0), TEXT.decode().split()
+    for i in range(24):
+        text = " ".join(words[j] for j in rng.integers(0, len(words), 40))
+        (root / "texts" / f"{i}.txt").write_text(text + "\n")
+    source = [f"data.source=text:{root}/texts/*.txt", f"data.cache={root}/cache", "text.vocabulary.size=300"]
+    small = [*(f"model.backbone.{axis}" for axis in STACK), "data.rows=8", "data.symbols=96"]
+    train(load_config(f"{CONFIGS}/subword.py:tiny", [*RUN, *small, *source, "train.steps=60"]), root / "teacher")
+    return root
+
+
+def student(root, variants, *changes):
+    kind = variants.split(",")[0]
+    settings = [*RUN, *STUDENTS[kind], "data.rows=8", "objective.teacher.symbols=96"]
+    return load_config(f"{CONFIGS}/distill.py:{root}/teacher,{variants}", [*settings, *changes])
+
+
+@pytest.mark.parametrize("variants", ["bytes,alm", pytest.param("hat,one_to_one", marks=pytest.mark.slow)])
+def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
+    """On a mesh, in micro-batches, through a stop: it learns, the teacher is in no checkpoint, and what is aligned is
+    counted."""
+    mesh = ["mesh.data=2", "mesh.fsdp=2", "mesh.tensor=2", "optimizer.accumulate=2", "optimizer.lr=1e-2"]
+    config = student(root, variants, *mesh, "train.steps=4", "train.checkpoint_every=4")
+    train(config, tmp_path)
+    config.train.steps = 8
+    train(config, tmp_path)
+    rows = [row for row in read_metrics(tmp_path) if "train/bpb" in row]
+    name = variants.split(",")[1]
+    assert [row["step"] for row in rows] == list(range(1, 9))
+    assert rows[-1]["train/bpb"] < rows[0]["train/bpb"] - 0.4
+    if name == "alm":  # what a student holds likely comes to be what teachers tell apart, and is then all that differs
+        assert rows[-1]["train/alm_loss"] < 0.8 * rows[0]["train/alm_loss"]
+    for row in rows:
+        assert row["train/loss"] == pytest.approx(row[f"train/{name}_loss"] + row["train/next_symbol_loss"], rel=1e-5)
+        assert row["data/second_fraction_scored"] == row["data/fraction_scored"] == 1
+        assert 0 <= row["train/one_to_one"] < row["train/aligned"] <= 1
+        assert row["train/aligned"] > 0.99  # pieces are cut where spans end, so all of the text is in some span
+    assert not any("teacher" in parameter for parameter in read_parameters(tmp_path).parameters)
+    assert json.loads((tmp_path / "config.json").read_text())["objective"]["teacher"]["run"] == f"{root}/teacher"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["objective.losses.alm.divergence=l2"], "objective.losses.alm: unknown divergence 'l2'"),
+        (
+            ["objective.losses.alm.weight=0.0", "objective.losses.next_symbol.weight=0.0"],
+            "objective.losses has no loss with a weight",
+        ),
+        (["objective.teacher.run="], "objective.teacher.run is empty"),
+    ],
+)
+def test_what_does_not_fit_is_refused(root, changes, message):
+    """Before the first step, by the name of the setting."""
+    with pytest.raises(SetupError, match=message):
+        make_setup(student(root, "bytes,alm", *changes))
+
+
+def test_states_of_another_width_are_not_compared(root):
+    """A byte model's are as wide as it is."""
+    config = student(root, "bytes,text", "objective.losses.hidden_states.weight=1.0", "model.backbone.D=16")
+    setup = make_setup(config)
+    with pytest.raises(ValueError, match="widths 16 and 32 cannot be compared"):
+        setup.step().trace(setup.abstract_state, ahead_of_time.abstract_batch(setup))
+
+
+def test_a_config_without_a_teacher_says_what_is_missing():
+    """The file is about runs, and has no default."""
+    with pytest.raises(ConfigError, match="say who teaches"):
+        load_config(f"{CONFIGS}/distill.py")
