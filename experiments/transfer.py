@@ -20,10 +20,10 @@ a line for each row that says what it is made of.
 
 from absl import flags
 
-from lexitok.config.flags import run
-from lexitok.transfer.materials import Materials
+from lexitok.config.flags import named_values, run
+from lexitok.transfer.flags import materials
 from lexitok.transfer.methods import DEFAULT, METHODS
-from lexitok.transfer.runs import spelled, transfer_run
+from lexitok.transfer.runs import transfer_run
 
 RUN = flags.DEFINE_string("run", None, "Directory of a run of a subword model.", required=True)
 TOKENIZER = flags.DEFINE_string("tokenizer", None, "File or directory of the new tokenizer.", required=True)
@@ -35,35 +35,17 @@ MULTIPLE = flags.DEFINE_integer("multiple", 1, "The table's rows are rounded up 
 SEED = flags.DEFINE_integer("seed", 0, "Of what methods draw at random.")
 STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; not given: the newest.")
 TEMPLATE = flags.DEFINE_string("template", "source", "Chat template: that of the source, of the target, or a file.")
-VECTORS = flags.DEFINE_string(
-    "vectors", None, "For methods that compare: a run under the new tokenizer, a file, or train."
-)
-SOURCE_VECTORS = flags.DEFINE_string("source_vectors", None, "A file, where --vectors has not the source's tokens too.")
-TEXT = flags.DEFINE_string("text", None, "Source of documents that vectors are trained on and tokens are counted in.")
-SOURCE_TEXT = flags.DEFINE_string("source_text", None, "In the language of the source, for vectors of its words.")
-DICTIONARY = flags.DEFINE_string("dictionary", None, "File of pairs of words: vectors are then those of words.")
-PARALLEL = flags.DEFINE_list("parallel", None, "Two files, SOURCE,TARGET, that are translations of each other.")
-HYPERNETWORK = flags.DEFINE_string("hypernetwork", None, "Run of configs/hypernetwork.py, for the method of that name.")
 
 
 def main() -> None:
-    materials = Materials(
-        vectors=VECTORS.value,
-        source_vectors=SOURCE_VECTORS.value,
-        text=TEXT.value,
-        source_text=SOURCE_TEXT.value,
-        dictionary=DICTIONARY.value,
-        parallel=PARALLEL.value,
-        hypernetwork=HYPERNETWORK.value,
-    )
     report = transfer_run(
         RUN.value,
         TOKENIZER.value,
         WORKDIR.value,
         method_in=METHOD_IN.value,
         method_out=METHOD_OUT.value,
-        materials=materials,
-        specials=spelled(SPECIALS.value),
+        materials=materials(),
+        specials=named_values("special", SPECIALS.value),
         template=TEMPLATE.value,
         multiple=MULTIPLE.value,
         seed=SEED.value,

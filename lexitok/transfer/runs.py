@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,18 +184,6 @@ def rounded(tokenizer: Tokenizer, multiple: int) -> Tokenizer:
         raise TransferError(f"multiple is {multiple}; it is 1 or more")
     size = -(-tokenizer.vocabulary.size // multiple) * multiple
     return tokenizer if size == tokenizer.vocabulary.size else PaddedTokenizer(tokenizer, size)
-
-
-def spelled(pairs: Sequence[str]) -> dict[str, str]:
-    """`NEW=OLD`, spellings of specials that go together, as a mapping.
-
-    Raises:
-      TransferError: a pair without `=`; names it.
-    """
-    for pair in pairs:
-        if "=" not in pair:
-            raise TransferError(f"'{pair}' is no pair of specials: write NEW=OLD")
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def special_ids(source: Vocabulary, target: Vocabulary, spellings: Mapping[str, str]) -> dict[int, int]:

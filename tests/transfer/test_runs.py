@@ -21,7 +21,7 @@ from lexitok.transfer.errors import TransferError
 from lexitok.transfer.materials import Materials
 from lexitok.transfer.methods import make_method
 from lexitok.transfer.model import transfer
-from lexitok.transfer.runs import rounded, special_ids, spelled, transfer_run
+from lexitok.transfer.runs import rounded, special_ids, transfer_run
 
 MEAN = make_method("mean")
 
@@ -118,9 +118,9 @@ def test_rows_of_another_model_are_vectors_of_the_tokens(run, tmp_path):
 def test_specials_are_said_by_their_spelling(run):
     """Ids of specials are known by nobody."""
     vocabulary = SentencePieceTokenizer.load(tokenizer_file(run, "bpe", 360)).vocabulary
-    assert special_ids(vocabulary, vocabulary, spelled(["</s>=<s>"])) == {vocabulary.eot: vocabulary.bos}
-    with pytest.raises(TransferError, match="'</s>' is no pair of specials: write NEW=OLD"):
-        spelled(["</s>"])
+    assert special_ids(vocabulary, vocabulary, {"</s>": "<s>"}) == {vocabulary.eot: vocabulary.bos}
+    with pytest.raises(TransferError, match="the new tokenizer has no special '<sep>'"):
+        special_ids(vocabulary, vocabulary, {"<sep>": "<s>"})
 
 
 def test_the_audit_counts_every_token_once(run):
