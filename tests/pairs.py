@@ -64,9 +64,9 @@ def aligned_batch(student: Encoder, teacher: Encoder, documents: Sequence[Sequen
     return jax.tree.map(jnp.asarray, packed)
 
 
-def pair_of(student: Any, teacher: Any, batch: Batch, vocabularies: tuple[Vocabulary, Vocabulary]) -> Pair:
+def pair_of(student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, Encoder]) -> Pair:
     """Both models on the batch."""
-    groups = [jnp.asarray(beginnings(vocabulary)) for vocabulary in vocabularies]
+    groups = [jnp.asarray(beginnings(encoder.vocabulary)) for encoder in encoders]
     queries = [Query(group_of_V=group, groups=2, chunk=48) for group in groups]
     ours, theirs = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
     spans = batch.alignment.spans
@@ -76,13 +76,13 @@ def pair_of(student: Any, teacher: Any, batch: Batch, vocabularies: tuple[Vocabu
     )
 
 
-def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, vocabularies: Any) -> tuple[Any, Any]:
+def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, encoders: Any) -> tuple[Any, Any]:
     """The mean that a loss comes to, and its gradient by the student, compiled together."""
 
     @jax.jit
     def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:
         def mean(student: Any) -> Any:
-            return loss.compare(pair_of(student, teacher, batch, vocabularies)).mean
+            return loss.compare(pair_of(student, teacher, batch, encoders)).mean
 
         return jax.value_and_grad(mean)(student)
 

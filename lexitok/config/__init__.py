@@ -12,10 +12,14 @@ from lexitok.config.interfaces import (
 from lexitok.config.objectives import (
     alm,
     distillation,
+    gold,
     imitation,
     one_to_one,
+    projected,
+    simct,
     teacher,
     token_distillation,
+    uld,
 )
 from lexitok.config.sections import section
 from lexitok.config.stacks import (
@@ -56,6 +60,7 @@ __all__ = [
     "entropy_router",
     "given",
     "glyphs",
+    "gold",
     "hydra",
     "hypernetwork",
     "imitation",
@@ -65,9 +70,11 @@ __all__ = [
     "mamba2",
     "mlstm",
     "one_to_one",
+    "projected",
     "scoped",
     "section",
     "semi_lexinvariant",
+    "simct",
     "stage",
     "stride_router",
     "table",
@@ -75,5 +82,6 @@ __all__ = [
     "token_distillation",
     "token_lm",
     "transformer",
+    "uld",
     "width",
 ]

@@ -59,6 +59,10 @@ def distillation(**losses: float) -> ConfigDict:
     c.losses.next_symbol = next_symbol()
     c.losses.alm = alm()
     c.losses.one_to_one = one_to_one()
+    c.losses.projected = projected()
+    c.losses.gold = gold()
+    c.losses.simct = simct()
+    c.losses.uld = uld()
     c.losses.hidden_states = hidden_states()
     c.chunk = 512
     c.lock()
@@ -97,6 +101,47 @@ def one_to_one(**changes) -> ConfigDict:
     c.top_k = 16  # symbols that are compared; 0: all
     c.chooser = "student"  # whose most likely ones: `student`, `teacher`
     c.chunk = 128  # spans of a row whose logits are computed at once
+    return with_changes(c, changes)
+
+
+@section("projected")
+def projected(**changes) -> ConfigDict:
+    """Loss: the student's distributions in the teacher's symbols, by a matrix (P-KL, arXiv 2605.21699)."""
+    c = ConfigDict({"kind": "projected", "weight": 0.0})
+    c.temperature = 1.0
+    c.longest = (4, 4)  # targets of a span that is compared, the student's and the teacher's
+    c.top_k = 0  # of the teacher's symbols; 0: all
+    c.chunk = 32
+    return with_changes(c, changes)
+
+
+@section("gold")
+def gold(**changes) -> ConfigDict:
+    """Loss: spans as one prediction each, shared symbols and the others apart (TRL's GOLD)."""
+    c = ConfigDict({"kind": "gold", "weight": 0.0})
+    c.merge = "last"  # of a span's predictions: the `last` given what was before it; `legacy`: as the public code
+    c.beta = 0.5
+    c.temperature = 1.0
+    c.longest = (4, 4)
+    c.chunk = 32
+    return with_changes(c, changes)
+
+
+@section("simct")
+def simct(**changes) -> ConfigDict:
+    """Loss: shared symbols, and a span of several targets as one symbol more (arXiv 2605.07711)."""
+    c = ConfigDict({"kind": "simct", "weight": 0.0})
+    c.longest = (4, 4)
+    c.chunk = 32
+    return with_changes(c, changes)
+
+
+@section("uld")
+def uld(**changes) -> ConfigDict:
+    """Loss: sorted probabilities, where both models have one target for the same bytes (arXiv 2402.12030)."""
+    c = ConfigDict({"kind": "uld", "weight": 0.0})
+    c.temperature = 1.0
+    c.chunk = 128
     return with_changes(c, changes)
 
 

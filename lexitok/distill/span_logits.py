@@ -36,7 +36,7 @@ OfSpans = Callable[[SpanLogits, SpanLogits], Float[Array, "B C"]]
 
 
 def over_spans(
-    of: OfSpans, pair: Pair, *, longest: tuple[int, int] = (1, 1), chunk: int
+    of: OfSpans, pair: Pair, *, longest: tuple[int, ...] = (1, 1), chunk: int, late: bool = False
 ) -> tuple[Float[Array, "B K"], Bool[Array, "B K"]]:
     """A number for each span, from the logits at its targets: the student's, and the teacher's, which have no gradient.
 
@@ -49,6 +49,8 @@ def over_spans(
       pair: both models.
       longest: targets of a span that are looked at, the student's and the teacher's; longer spans are left out.
       chunk: spans that are looked at together.
+      late: logits are those of the position that has read a target, and not of it, as one public code has them; spans
+        that end a piece are left out then.
 
     Returns:
       The numbers, and whether there is one: scored spans that are not too long.
@@ -59,8 +61,8 @@ def over_spans(
     sides = (pair.student, pair.teacher)
     short = pair.is_scored_BxK
     for side, m in zip(sides, longest, strict=True):
-        short &= side.counts_BxK <= m
-    gathered = [_targets(side, m) for side, m in zip(sides, longest, strict=True)]
+        short &= (side.counts_BxK <= m) & (side.is_read_BxK | (not late))
+    gathered = [_targets(side, m, late) for side, m in zip(sides, longest, strict=True)]
     tables = [_table(side) for side in sides]
     softcaps = [table.softcap for table in tables]
     weights = [tables[0].table_VxD, jax.lax.stop_gradient(tables[1].table_VxD)]
@@ -100,8 +102,15 @@ def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: An
     return jnp.moveaxis(values, 0, 1).reshape(B, -1)[:, :K]
 
 
-def _targets(side: Side, m: int) -> tuple[Int[Array, "B K m"], Int[Array, "B K m"], Bool[Array, "B K m"]]:
-    """Positions of the first `m` targets of each span, what they are, and whether they are there.
+def mean_over_targets(x_BxCxmxV: Float[Array, "B C m V"], side: SpanLogits) -> Float[Array, "B C V"]:
+    """The mean over the targets that are there."""
+    there = side.there_BxCxm.astype(jnp.float32)
+    total = jnp.sum(x_BxCxmxV * there[..., None], axis=2)
+    return total / jnp.maximum(jnp.sum(there, axis=-1, keepdims=True), 1.0)
+
+
+def _targets(side: Side, m: int, late: bool) -> tuple[Int[Array, "B K m"], Int[Array, "B K m"], Bool[Array, "B K m"]]:
+    """Positions of the logits of each span's first `m` targets, what these are, and whether they are there.
 
     A span's targets stand one after the other.
     """
@@ -109,7 +118,8 @@ def _targets(side: Side, m: int) -> tuple[Int[Array, "B K m"], Int[Array, "B K m
     number = jnp.arange(m, dtype=jnp.int32)[None, None]
     there = number < counts
     at = jnp.where(there, side.last_BxK[..., None] - counts + 1 + number, 0)
-    return at, side.at(side.tokens.targets_BxS, at), there
+    reads = jnp.minimum(at + 1, side.of_BxS.shape[1] - 1) if late else at
+    return reads, side.at(side.tokens.targets_BxS, at), there
 
 
 def _table(side: Side) -> TableBound:

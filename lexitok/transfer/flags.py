@@ -14,9 +14,7 @@ _TEXT = flags.DEFINE_string("text", None, "Source of documents that vectors are 
 _SOURCE_TEXT = flags.DEFINE_string("source_text", None, "In the language of the source, for vectors of its words.")
 _DICTIONARY = flags.DEFINE_string("dictionary", None, "File of pairs of words: vectors are then those of words.")
 _PARALLEL = flags.DEFINE_list("parallel", None, "Two files, SOURCE,TARGET, that are translations of each other.")
-_HYPERNETWORK = flags.DEFINE_string(
-    "hypernetwork", None, "Run of configs/hypernetwork.py, for that method."
-)
+_HYPERNETWORK = flags.DEFINE_string("hypernetwork", None, "Run of configs/hypernetwork.py, for that method.")
 
 
 def materials() -> Materials:

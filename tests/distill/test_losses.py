@@ -7,14 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from pairs import aligned_batch, loss_and_gradient, model_of, pair_of
-from samples import slow, slow_if
+from samples import Greedy, slow, slow_if
 
 from lexitok import config as C
+from lexitok.data.encoders import SubwordEncoder
 from lexitok.distill.beginnings import BEGINS, GOES_ON, beginnings
 from lexitok.distill.losses import make_loss
 from lexitok.distill.losses.alm import merged
 from lexitok.distill.losses.divergences import binary_divergence
+from lexitok.distill.losses.gold import merged as merged_of_gold
+from lexitok.distill.losses.one_to_one import divergence
+from lexitok.distill.losses.uld import sorted_distance
+from lexitok.distill.projection import projection
 from lexitok.distill.shared_symbols import shared_symbols
+from lexitok.distill.span_logits import SpanLogits
+from lexitok.interfaces.lexinvariant import RowsBound
 from lexitok.sharding import make_mesh
 from lexitok.sharding.rows import put_rows
 from lexitok.text.alignment import NONE
@@ -26,19 +33,24 @@ LOSSES = {
     "alm of tokens": C.alm(outcome="tokens", threshold=0.0, per="token"),
     "one_to_one": C.one_to_one(),
     "one_to_one of all": C.one_to_one(top_k=0, divergence="jensen_shannon", temperature=2.0, chunk=7),
+    "projected": C.projected(temperature=2.0),
+    "gold": C.gold(),
+    "simct": C.simct(),
+    "uld": C.uld(),
     "hidden_states": C.distillation().losses.hidden_states,
 }
+COVERING = ("alm", "one_to_one of all", "projected", "gold", "hidden_states")  # what the others do they do too
 
 
 def parts(student: str, teacher: str, seed: int = 1):
-    """Two models, a batch that both read, and their vocabularies."""
+    """Two models, a batch that both read, and their encoders."""
     (ours, a), (theirs, b) = model_of(student), model_of(teacher, seed)
-    return ours, theirs, aligned_batch(a, b), (a.vocabulary, b.vocabulary)
+    return ours, theirs, aligned_batch(a, b), (a, b)
 
 
 def found_of(section, student: str, teacher: str, seed: int = 1):
-    ours, theirs, batch, vocabularies = parts(student, teacher, seed)
-    return loss_and_gradient(make_loss(section, *vocabularies), ours, theirs, batch, vocabularies)
+    ours, theirs, batch, encoders = parts(student, teacher, seed)
+    return loss_and_gradient(make_loss(section, *encoders), ours, theirs, batch, encoders)
 
 
 def assert_same(a, b, tolerance=3e-5):
@@ -61,6 +73,8 @@ def plain(name: str, temperature: float):
             m = jnp.logaddexp(p, q) - jnp.log(2.0)
             of = {
                 "kl": lambda: _kl(p, q),
+                "four times kl": lambda: 4 * _kl(p, q),
+                "sorted": lambda: jnp.abs(jnp.sort(jnp.exp(p)) - jnp.sort(jnp.exp(q))).sum(-1),
                 "reverse_kl": lambda: _kl(q, p),
                 "jensen_shannon": lambda: (_kl(p, m) + _kl(q, m)) / 2,
             }
@@ -81,18 +95,22 @@ def _kl(a, b):
         (C.one_to_one(top_k=0, divergence="kl", temperature=2.0, chunk=48), "kl", 2.0),
         *slow((C.one_to_one(top_k=0, divergence="reverse_kl", chunk=48), "reverse_kl", 1.0)),
         (C.one_to_one(top_k=0, divergence="jensen_shannon", chunk=48), "jensen_shannon", 1.0),
+        (C.projected(temperature=2.0, chunk=48), "four times kl", 2.0),
+        (C.gold(chunk=48), "jensen_shannon", 1.0),
+        (C.simct(chunk=48), "reverse_kl", 1.0),
+        (C.uld(chunk=48), "sorted", 1.0),
     ],
 )
 def test_between_equal_tokenizers_it_is_the_plain_loss(section, name, temperature):
     """Value and gradient, over every target: then what is measured between others is the loss and not the alignment."""
-    student, teacher, batch, vocabularies = parts("pairs", "pairs")
-    found = loss_and_gradient(make_loss(section, *vocabularies), student, teacher, batch, vocabularies)
+    student, teacher, batch, encoders = parts("pairs", "pairs")
+    found = loss_and_gradient(make_loss(section, *encoders), student, teacher, batch, encoders)
     expected = jax.jit(jax.value_and_grad(plain(name, temperature)))(student, teacher, batch)
     assert expected[0] > 0.01
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("name", ["alm", "one_to_one", "hidden_states"])
+@pytest.mark.parametrize("name", ["alm", "one_to_one", "projected", "hidden_states"])
 def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(name):
     """The loss is 0, and so is its gradient."""
     value, gradient = found_of(LOSSES[name], "pairs", "pairs", seed=0)
@@ -101,7 +119,7 @@ def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(name):
 
 
 def renumbered(kind: str, seed: int):
-    """A model and its vocabulary under another numbering of its symbols."""
+    """A model and its encoder under another numbering of its symbols."""
     model, encoder = model_of(kind, seed)
     vocabulary = encoder.vocabulary
     number = np.random.default_rng(5).permutation(vocabulary.size).astype(np.int32)
@@ -115,10 +133,12 @@ def renumbered(kind: str, seed: int):
     )
     leaves, tree = jax.tree.flatten(model)
     leaves = [x[back] if x.shape == table.shape and x.shape[0] == vocabulary.size else x for x in leaves]
-    return jax.tree.unflatten(tree, leaves), moved, number
+    return jax.tree.unflatten(tree, leaves), SubwordEncoder(Greedy(moved)), number
 
 
-@pytest.mark.parametrize("name", slow_if(("next_symbol", "alm of tokens", "one_to_one").__contains__, LOSSES))
+@pytest.mark.parametrize(
+    "name", slow_if(("next_symbol", "alm of tokens", "one_to_one", "uld", "simct").__contains__, LOSSES)
+)
 @pytest.mark.parametrize("side", ["student", "teacher"])
 def test_how_symbols_are_numbered_is_no_matter(name, side):
     """Bytes say what a symbol is, and roles what a special is: a loss that compares by ids would differ."""
@@ -142,12 +162,12 @@ def test_how_symbols_are_numbered_is_no_matter(name, side):
 def test_alm_is_the_sum_over_spans_that_it_says(student):
     """Span by span in numpy: log-probabilities of the bytes up to where both tokenisations end, each with the mass of
     what begins something new; merged until the teacher gives this a tenth, and not beyond a piece or its text."""
-    ours, theirs, batch, vocabularies = parts(student, "pairs")
-    loss = make_loss(C.alm(divergence="kl", temperature=2.0), *vocabularies)
+    ours, theirs, batch, encoders = parts(student, "pairs")
+    loss = make_loss(C.alm(divergence="kl", temperature=2.0), *encoders)
 
     @jax.jit
     def of(ours, theirs, batch):
-        pair = pair_of(ours, theirs, batch, vocabularies)
+        pair = pair_of(ours, theirs, batch, encoders)
         return loss.compare(pair).mean, pair.student.found, pair.teacher.found
 
     value, *sides = jax.device_get(of(ours, theirs, batch))
@@ -187,8 +207,8 @@ def test_alm_is_the_sum_over_spans_that_it_says(student):
 
 def test_chunks_end_where_the_teacher_says():
     """The example of the reference: boundaries 1 0 1 1 0 1 0 make groups 0 1 1 2 3 3 4, and a special is alone."""
-    ours, theirs, batch, vocabularies = parts("bytes", "bytes")
-    pair = pair_of(ours, theirs, batch, vocabularies)
+    ours, theirs, batch, encoders = parts("bytes", "bytes")
+    pair = pair_of(ours, theirs, batch, encoders)
     count = int((batch.tokens.segments_BxS[0] == 1).sum())
     mass = np.full((*batch.tokens.symbols_BxS.shape, 2), -5.0, np.float32)
     mass[0, 1 + np.array([0, 2, 3, 5]), BEGINS] = np.log(0.5)
@@ -205,11 +225,11 @@ def test_chunks_end_where_the_teacher_says():
 @pytest.mark.parametrize("name", ["alm", "one_to_one of all"])
 def test_the_mesh_does_not_matter(name):
     """Value and gradient, where rows are split over devices."""
-    student, teacher, batch, vocabularies = parts("others", "pairs")
-    loss = make_loss(LOSSES[name], *vocabularies)
-    expected = loss_and_gradient(loss, student, teacher, batch, vocabularies)
+    student, teacher, batch, encoders = parts("others", "pairs")
+    loss = make_loss(LOSSES[name], *encoders)
+    expected = loss_and_gradient(loss, student, teacher, batch, encoders)
     with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)):
-        found = loss_and_gradient(loss, student, teacher, put_rows(jax.device_get(batch)), vocabularies)
+        found = loss_and_gradient(loss, student, teacher, put_rows(jax.device_get(batch)), encoders)
     assert_same(found, expected)
 
 
@@ -258,11 +278,60 @@ def test_shared_symbols_are_pairs():
         (C.one_to_one(chooser="both"), "unknown chooser 'both'"),
         (C.one_to_one(temperature=0.0), "temperature 0.0"),
         (C.one_to_one(beta=1.0), "beta 1.0"),
+        (C.projected(temperature=-1.0), "temperature -1.0"),
+        (C.gold(merge="observed"), "unknown merge 'observed'; there are last, legacy"),
+        (C.uld(temperature=0.0), "temperature 0.0"),
         (C.table(), "unknown loss 'table'"),
     ],
 )
 def test_settings_that_there_are_not_are_named(section, message):
     """Before anything is computed."""
-    vocabulary = model_of("pairs")[1].vocabulary
+    encoder = model_of("pairs")[1]
     with pytest.raises(ValueError, match=message):
-        make_loss(section, vocabulary, vocabulary)
+        make_loss(section, encoder, encoder)
+
+
+def test_projections_are_those_of_the_paper():
+    """A symbol that both have is itself; parts weigh a tenth of the one before, four at most."""
+    (_, a), (_, b) = model_of("others"), model_of("pairs")
+    matrix = projection(a, b)
+    expected = {2: [0.90909, 0.09091], 3: [0.900901, 0.090090, 0.009009], 4: [0.90009, 0.090009, 0.0090009, 0.00090009]}
+    tokens = a.vocabulary.token_bytes, b.vocabulary.token_bytes
+    for i in set(matrix.student.tolist()):
+        at = matrix.student == i
+        weights, parts = matrix.weights[at], [tokens[1][j] for j in matrix.teacher[at].tolist()]
+        np.testing.assert_allclose(weights, expected.get(len(parts), [1.0]), atol=1e-5)
+        assert tokens[0][i].startswith(b"".join(parts))  # four parts are all, or the first of more
+    assert (matrix.student == tokens[0].index(b"th")).sum() == 2
+    jugs = tokens[0].index(b" jugs")
+    to_bytes = projection(a, model_of("bytes")[1])
+    assert to_bytes.teacher[to_bytes.student == jugs].tolist() == list(b" jug")
+    weights = to_bytes.weights[to_bytes.student == jugs]
+    np.testing.assert_allclose(weights, expected[4], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("merge", "expected"), [("last", [0.12, 0.30, 0.18]), ("legacy", [0.30, 0.15, 0.05])])
+def test_gold_merges_as_published(merge, expected):
+    """Both of the public code's ways to make one distribution of two, from its own test; one position is as it is."""
+    logits = jnp.log(jnp.array([[[[0.6, 0.3, 0.1], [0.2, 0.5, 0.3]], [[0.1, 0.1, 0.8], [0.3, 0.3, 0.4]]]]))
+    side = SpanLogits(logits, jnp.array([[[0, 1], [0, 0]]]), jnp.array([[[True, True], [True, False]]]))
+    np.testing.assert_allclose(merged_of_gold(side, merge, 1.0), [[expected, [0.1, 0.1, 0.8]]], atol=1e-6)
+
+
+def test_divergences_are_those_of_the_reference():
+    """Jensen-Shannon by its weight, and sorted sizes, from numbers that were computed apart."""
+    p, q = jnp.array([0.2, 0.2, 0.6]), jnp.array([0.5, 0.3, 0.2])
+    for beta, expected in ((0.5, 0.0905658), (0.1, 0.0346373)):
+        found = divergence("jensen_shannon", jnp.log(p), jnp.log(q), beta)
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert sorted_distance(q, jnp.array([0.1, 0.6, 0.2, 0.1])) == pytest.approx(0.4, rel=1e-6)
+
+
+def test_symbols_that_leave_by_no_table_are_refused():
+    """Whole logits of a span are computed from one table."""
+    student, teacher, batch, encoders = parts("pairs", "pairs")
+    pair = pair_of(student, teacher, batch, encoders)
+    read = dataclasses.replace(pair.student.read, bound=RowsBound(lambda ids: ids, 16, 269, 0.0))
+    pair = dataclasses.replace(pair, student=dataclasses.replace(pair.student, read=read))
+    with pytest.raises(ValueError, match="through one table; a RowsBound has none"):
+        make_loss(C.uld(), *encoders).compare(pair)

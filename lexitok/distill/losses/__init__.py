@@ -4,29 +4,37 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
+from lexitok.data.encoders import Encoder
 from lexitok.distill.losses.alm import alm
+from lexitok.distill.losses.gold import gold
 from lexitok.distill.losses.hidden_states import hidden_states
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.losses.next_symbol import next_symbol
 from lexitok.distill.losses.one_to_one import one_to_one
-from lexitok.text.vocabulary import Vocabulary
+from lexitok.distill.losses.projected import projected
+from lexitok.distill.losses.simct import simct
+from lexitok.distill.losses.uld import uld
 
 __all__ = ["LOSSES", "Loss", "make_loss"]
 
-LOSSES: dict[str, Callable[[ConfigDict, Vocabulary, Vocabulary], Loss]] = {
+LOSSES: dict[str, Callable[[ConfigDict, Encoder, Encoder], Loss]] = {
     "next_symbol": lambda c, student, teacher: next_symbol(),
     "alm": lambda c, student, teacher: alm(c),
     "one_to_one": one_to_one,
+    "projected": projected,
+    "gold": gold,
+    "simct": simct,
+    "uld": lambda c, student, teacher: uld(c),
     "hidden_states": lambda c, student, teacher: hidden_states(),
 }
 
 
-def make_loss(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
+def make_loss(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
     """The loss that a section describes.
 
     Args:
       c: the section; `c.kind` is one of `LOSSES`.
-      student, teacher: the vocabularies.
+      student, teacher: the encoders.
 
     Raises:
       ValueError: an unknown kind, or settings that its loss refuses.

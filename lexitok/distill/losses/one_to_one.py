@@ -5,17 +5,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
+from lexitok.data.encoders import Encoder
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.pair import Compared, Pair
 from lexitok.distill.shared_symbols import shared_symbols
 from lexitok.distill.span_logits import SpanLogits, over_spans
-from lexitok.text.vocabulary import Vocabulary
 
 DIVERGENCES = ("kl", "reverse_kl", "jensen_shannon")
 CHOOSERS = ("student", "teacher")
 
 
-def one_to_one(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
+def one_to_one(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
     """A divergence over the symbols that both vocabularies have, at spans of one target each (arXiv 2610.08448).
 
     Both distributions are made to sum to one over these symbols, or over the `top_k` of them that one of the models
@@ -25,7 +25,7 @@ def one_to_one(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
       c: a `lexitok.config.one_to_one` section: `divergence`; `beta`, the student's weight in the mixture of
         `jensen_shannon`, `(1 - beta) · KL(student ‖ mixture) + beta · KL(teacher ‖ mixture)` where it is not 0 or 1;
         `temperature`, of both; `top_k`, 0: all, that `chooser` takes; `chunk`, spans whose logits are held at once.
-      student, teacher: the vocabularies.
+      student, teacher: the encoders.
 
     Raises:
       ValueError: one of them is unknown, or out of range.
@@ -37,7 +37,7 @@ def one_to_one(c: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Loss:
         raise ValueError(f"unknown chooser '{c.chooser}'; there are {', '.join(CHOOSERS)}")
     if not c.temperature > 0 or not 0 < c.beta < 1:
         raise ValueError(f"temperature {c.temperature} is to be above 0, and beta {c.beta} between 0 and 1")
-    shared = shared_symbols(student, teacher)
+    shared = shared_symbols(student.vocabulary, teacher.vocabulary)
     k = min(c.top_k or len(shared.student), len(shared.student))
 
     def of(ours: SpanLogits, theirs: SpanLogits) -> Float[Array, "B C"]:

@@ -12,11 +12,10 @@ from ml_collections import ConfigDict
 from lexitok.data.batch import Batch, Tokenisation, Tokens
 from lexitok.data.encoders import Encoder
 from lexitok.distill.beginnings import beginnings
-from lexitok.distill.losses import make_loss
+from lexitok.distill.losses import Loss, make_loss
 from lexitok.distill.pair import Pair, Side
 from lexitok.models.read_batch import ReadBatch
 from lexitok.ops.read_out import Query
-from lexitok.text.vocabulary import Vocabulary
 from lexitok.training.objectives.objective import Objective, Sums
 from lexitok.training.state import Fixed, SetupError, model_of
 from lexitok.training.teachers import Teacher, open_teacher
@@ -45,10 +44,11 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     """
     teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
     vocabularies = encoder.vocabulary, teacher.encoder.vocabulary
-    losses = {name: _loss(name, section, *vocabularies) for name, section in c.losses.items() if section.weight}
+    sections = {name: section for name, section in c.losses.items() if section.weight}
+    losses = {name: _loss(name, section, encoder, teacher.encoder) for name, section in sections.items()}
     if not losses:
         raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
-    weights = {name: c.losses[name].weight for name in losses}
+    weights = {name: section.weight for name, section in sections.items()}
     asks = any(loss.beginnings for loss in losses.values())
     groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
     eot = encoder.vocabulary.eot
@@ -72,7 +72,7 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     return Objective(objective, _second(teacher, c.teacher), {_TEACHER: teacher})
 
 
-def _loss(name: str, section: ConfigDict, student: Vocabulary, teacher: Vocabulary) -> Any:
+def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
     try:
         return make_loss(section, student, teacher)
     except ValueError as error:
