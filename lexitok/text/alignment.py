@@ -94,23 +94,21 @@ def align(a: TokenEnds, b: TokenEnds) -> Alignment:
     Raises:
       ValueError: ends that go backwards; names the side and the place.
     """
-    for name, side in (("a", a), ("b", b)):
-        back = np.flatnonzero(np.diff(side.ends, prepend=0) < 0)
-        if len(back):
-            raise ValueError(f"token {back[0]} of {name} ends at byte {side.ends[back[0]]}, before the one before it")
-    ends = _common(_closing(a), _closing(b))
-    of_a, of_b = _text_spans(a, ends), _text_spans(b, ends)
+    closing_a, closing_b = (_closes(side, name) for side, name in ((a, "a"), (b, "b")))
+    ends = _common(a.ends[closing_a], b.ends[closing_b])
+    of_a, of_b = _text_spans(a, closing_a, ends), _text_spans(b, closing_b, ends)
     specials = _match_specials(a, b, of_a, of_b, len(ends))
     return Alignment(of_a, of_b, ends, len(ends) + specials)
 
 
-def _closing(side: TokenEnds) -> np.ndarray:
-    """The offsets at which tokens of text with bytes end."""
-    return side.ends[_with_bytes(side)]
-
-
-def _with_bytes(side: TokenEnds) -> np.ndarray:
-    return (side.classes == TEXT) & (np.diff(side.ends, prepend=0) > 0)
+def _closes(side: TokenEnds, name: str) -> np.ndarray:
+    """Which tokens are text with bytes, that ends where they end."""
+    steps = side.ends.copy()
+    steps[1:] -= side.ends[:-1]
+    if len(steps) and steps.min() < 0:
+        back = int(np.argmax(steps < 0))
+        raise ValueError(f"token {back} of {name} ends at byte {side.ends[back]}, before the one before it")
+    return (side.classes == TEXT) & (steps > 0)
 
 
 def _common(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -120,12 +118,14 @@ def _common(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[b[np.minimum(np.searchsorted(b, a), len(b) - 1)] == a]
 
 
-def _text_spans(side: TokenEnds, ends: np.ndarray) -> np.ndarray:
+def _text_spans(side: TokenEnds, closes: np.ndarray, ends: np.ndarray) -> np.ndarray:
     last = len(ends) - 1
     own = np.searchsorted(ends, side.ends, "left")
-    following = np.minimum(np.searchsorted(ends, side.ends, "right"), last)
-    span = np.where(_with_bytes(side), np.where(own > last, NONE, own), following)
-    return np.where(side.classes == TEXT, span, NONE).astype(np.int32)
+    span = np.where(own > last, NONE, own)
+    if not closes.all():
+        following = np.minimum(np.searchsorted(ends, side.ends, "right"), last)
+        span = np.where(side.classes == TEXT, np.where(closes, span, following), NONE)
+    return span.astype(np.int32)
 
 
 def _match_specials(a: TokenEnds, b: TokenEnds, of_a: np.ndarray, of_b: np.ndarray, first: int) -> int:
