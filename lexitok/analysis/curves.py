@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
-from lexitok.analysis.plots import COLOURS, STYLES
+from lexitok.analysis.plots import COLOURS, STYLES, legend_below
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +68,7 @@ def curves_figure(panels: Sequence[Panel]) -> Figure:
             handles.setdefault(line.label, _draw(axes, line, labels.index(line.label)))
         _background(axes, panel)
     if handles:
-        figure.legend(
-            list(handles.values()), labels, loc="outside lower center", ncols=min(len(labels), 4), fontsize="small"
-        )
+        legend_below(figure, list(handles.values()), labels)
     return figure
 
 

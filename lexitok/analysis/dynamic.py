@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lexitok.analysis.plots import COLOURS, STYLES, save
+from lexitok.analysis.plots import COLOURS, STYLES, legend_below, save
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.sources import open_source
 from lexitok.runs.load import load_model
@@ -166,7 +166,7 @@ def points_figure(points: Sequence[Point], title: str = "") -> Figure:
     axes.set(xlabel="positions read, relative to no merges", ylabel="bits per byte (lower is better)", title=title)
     axes.invert_xaxis()
     axes.grid(alpha=0.3)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
+    legend_below(figure, *axes.get_legend_handles_labels(), most=3)
     return figure
 
 

@@ -39,9 +39,7 @@ def bpb_figure(runs: Sequence[Run]) -> Figure:
         left.set_ylim(low, high)
     _references(left, right, runs)
     if runs:
-        figure.legend(
-            *left.get_legend_handles_labels(), loc="outside lower center", ncols=min(len(runs), 4), fontsize="small"
-        )
+        legend_below(figure, *left.get_legend_handles_labels())
     return figure
 
 
@@ -66,6 +64,16 @@ def learning_curves(run: Run) -> Figure:
         if len(present) > 1:
             axes.legend()
     return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], *, most: int = 4) -> None:
+    """A legend under all panels, in as many columns as the figure is wide enough for, `most` at most; at least one."""
+    canvas = FigureCanvasAgg(figure)
+    for columns in range(min(len(labels), most), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small")
+        if columns == 1 or legend.get_tightbbox(canvas.get_renderer()).width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def save(figure: Figure, path: str | Path) -> Path:

@@ -6,11 +6,15 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from lexitok.analysis import compare_runs, markdown_table, read_run, save, text_table, write_comparison
 from lexitok.analysis.arms import make_arms
 from lexitok.analysis.dot_plot import arms_figure
+from lexitok.analysis.plots import legend_below
 from lexitok.config import default_config
 from lexitok.config.files import to_json
 from lexitok.runs.run import Run
@@ -115,3 +119,16 @@ def test_the_dot_plot_shows_every_arm_and_its_chance(tmp_path):
     with Image.open(save(figure, tmp_path / "arms.png")) as picture:
         assert picture.size[1] > 800 and len(picture.convert("L").getcolors()) > 50
     save(arms_figure([]), tmp_path / "none.png")
+
+
+@pytest.mark.parametrize(
+    ("label", "columns"), [("en, mean", 3), ("en, hypernetwork=runs/hypernetwork", 2), ("x" * 120, 1)]
+)
+def test_a_legend_is_as_wide_as_its_figure_at_most(label, columns):
+    """Names of runs are long, and what is cut off cannot be read; a single column is all that can be done."""
+    figure = Figure(figsize=(7.5, 5.0), layout="constrained")
+    lines = [line for i in range(6) for line in figure.subplots().plot([0, 1], [i, i])]
+    legend_below(figure, lines, [label] * 6, most=3)
+    (legend,) = figure.legends
+    width = legend.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).width
+    assert legend._ncols == columns and (width <= figure.bbox.width) == (columns > 1)
