@@ -60,6 +60,7 @@ def distillation(**losses: float) -> ConfigDict:
     c.losses.alm = alm()
     c.losses.one_to_one = one_to_one()
     c.losses.projected = projected()
+    c.losses.hybrid = hybrid()
     c.losses.gold = gold()
     c.losses.simct = simct()
     c.losses.uld = uld()
@@ -111,6 +112,16 @@ def projected(**changes) -> ConfigDict:
     c.temperature = 1.0
     c.longest = (4, 4)  # targets of a span that is compared, the student's and the teacher's
     c.top_k = 0  # of the teacher's symbols; 0: all
+    c.chunk = 32
+    return with_changes(c, changes)
+
+
+@section("hybrid")
+def hybrid(**changes) -> ConfigDict:
+    """Loss: symbols that go together one by one, the others by size (H-KL, arXiv 2605.21699)."""
+    c = ConfigDict({"kind": "hybrid", "weight": 0.0})
+    c.temperature = 1.0
+    c.longest = (4, 4)
     c.chunk = 32
     return with_changes(c, changes)
 

@@ -8,6 +8,7 @@ from lexitok.data.encoders import Encoder
 from lexitok.distill.losses.alm import alm
 from lexitok.distill.losses.gold import gold
 from lexitok.distill.losses.hidden_states import hidden_states
+from lexitok.distill.losses.hybrid import hybrid
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.losses.next_symbol import next_symbol
 from lexitok.distill.losses.one_to_one import one_to_one
@@ -22,6 +23,7 @@ LOSSES: dict[str, Callable[[ConfigDict, Encoder, Encoder], Loss]] = {
     "alm": lambda c, student, teacher: alm(c),
     "one_to_one": one_to_one,
     "projected": projected,
+    "hybrid": hybrid,
     "gold": gold,
     "simct": simct,
     "uld": lambda c, student, teacher: uld(c),
