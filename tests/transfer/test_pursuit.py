@@ -34,7 +34,23 @@ def test_combinations_are_found_and_said_again():
         np.testing.assert_allclose(made.rows_VxD[token], sum(w * table[i] for i, w in weights.items()), atol=1e-4)
         assert made.provenance.residual_V[token] < 1e-3
     assert np.isnan(made.provenance.residual_V[made.provenance.kind_V != MADE]).all()
-    assert made.provenance.method == "omp(k=6, select=gain, implementation=reference)"
+    assert made.provenance.method == "omp(k=6, select=cosine, implementation=reference)"
+
+
+def test_rows_that_are_nearly_the_same_do_not_make_long_ones():
+    """Rows that were never trained differ by next to nothing in a donor's table, and by anything in another's: the
+    difference of two of them, many times over, says something there and nonsense here."""
+    table = donor([])
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(201, table.shape[1])).astype(np.float32)
+    alike, target = table[40] + 0.02 * noise[:200], TARGET.vocabulary.size - 1
+    table[40:240], table[target] = alike, table[40] + noise[200]
+    longest = {}
+    for select in ("cosine", "gain"):
+        method = make_method(f"omp(k=4, select={select})", vectors_VxA=table)
+        made = init_embeddings(SOURCE, TARGET, rows(SOURCE), None, method_in=method).entering
+        longest[select] = np.linalg.norm(made.rows_VxD[target]) / np.linalg.norm(rows(SOURCE), axis=1).max()
+    assert longest["cosine"] < 2 < 5 < longest["gain"]
 
 
 def test_its_own_table_is_its_own_donor():
