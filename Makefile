@@ -31,8 +31,8 @@ test-processors: .venv/test  ## the tests as processors with other instructions 
 	for isa in SSE4_2 AVX AVX2 AVX512; do \
 		XLA_FLAGS=--xla_cpu_max_isa=$$isa .venv/bin/pytest $(PARALLEL) || exit 1; done
 
-test-optimised: .venv/test  ## models, decoders and ops with XLA's optimisations, without which all other tests run
-	LEXITOK_OPTIMISED=1 .venv/bin/pytest $(PARALLEL) tests/ops tests/nn tests/interfaces tests/models tests/inference
+test-optimised: .venv/test  ## models, losses, decoders and ops with XLA's optimisations, without which all other tests run
+	LEXITOK_OPTIMISED=1 .venv/bin/pytest $(PARALLEL) tests/ops tests/nn tests/interfaces tests/models tests/distill tests/inference
 
 lint: .venv/test  ## ruff and pyright
 	.venv/bin/ruff check
