@@ -9,16 +9,16 @@ import numpy as np
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Batch, Tokenisation, Tokens
+from lexitok.data.batch import Batch, Tokenisation
 from lexitok.data.encoders import Encoder
 from lexitok.distill.beginnings import beginnings
 from lexitok.distill.losses import Loss, make_loss
 from lexitok.distill.pair import Pair, Side
 from lexitok.models.read_batch import ReadBatch
 from lexitok.ops.read_out import Query
-from lexitok.training.objectives.objective import Objective, Sums
+from lexitok.training.objectives.objective import Objective, Sums, text_sums
 from lexitok.training.state import Fixed, SetupError, model_of
-from lexitok.training.teachers import Teacher, open_teacher
+from lexitok.training.teachers import open_teacher
 
 _TEACHER = "teacher"
 
@@ -63,13 +63,14 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         theirs = jax.lax.stop_gradient(taught.read_out(queries[1]))
         pair = Pair(student, Side(taught, theirs, alignment.of_second_BxT, alignment.spans))
         means = {name: loss.compare(pair).mean for name, loss in losses.items()}
-        sums = _counts(pair, eot)
+        sums = text_sums(batch.tokens, student.found, batch.tokens.targets_BxS == eot) | _aligned(pair)
         total = sum(weights[name] * mean for name, mean in means.items()) * sums["weights"]
         sums |= {f"{name}_loss": mean * sums["weights"] for name, mean in means.items()} | {"loss": total}
         sums["extra_loss"] = read.extras.loss * sums["weights"]
         return total + sums["extra_loss"], sums | read.extras.sums
 
-    return Objective(objective, _second(teacher, c.teacher), {_TEACHER: teacher})
+    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.units)
+    return Objective(objective, second, {_TEACHER: teacher})
 
 
 def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
@@ -93,26 +94,9 @@ def _read(model: Any, batch: Batch) -> ReadBatch:
     return model.read(batch)
 
 
-def _second(teacher: Teacher, c: ConfigDict) -> Tokenisation:
-    return Tokenisation(teacher.encoder, c.symbols, c.units)
-
-
-def _counts(pair: Pair, eot: int) -> Sums:
-    """What is counted of the student's targets."""
-    side, tokens = pair.student, pair.student.tokens
-    scored = tokens.weights_BxS
-    nats = scored * side.found.nll_BxS
-    ends = jnp.sum(jnp.where(tokens.targets_BxS == eot, nats, 0.0))
+def _aligned(pair: Pair) -> Sums:
+    """Of the student's targets, those in spans that are compared, and in spans of one target each."""
     return {
-        "weights": jnp.sum(scored),
-        "nats": jnp.sum(nats) - ends,
-        "eot_nats": ends,
-        "bytes": _bytes(tokens),
-        "right": jnp.sum(scored * side.found.is_top_BxS.astype(jnp.float32)),
-        "aligned": jnp.sum(jnp.where(pair.is_scored_BxK, side.counts_BxK, 0.0)),
+        "aligned": jnp.sum(jnp.where(pair.is_scored_BxK, pair.student.counts_BxK, 0.0)),
         "one_to_one": jnp.sum(pair.is_one_to_one_BxK).astype(jnp.float32),
     }
-
-
-def _bytes(tokens: Tokens) -> Float[Array, ""]:
-    return jnp.sum(jnp.where(tokens.weights_BxS > 0, tokens.bytes_BxS, 0)).astype(jnp.float32)

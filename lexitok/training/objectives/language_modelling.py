@@ -12,7 +12,7 @@ from lexitok.data.encoders import Encoder
 from lexitok.data.spelling import Spelling
 from lexitok.ops.read_out import Query
 from lexitok.text.joint_tokenizer import ends_of
-from lexitok.training.objectives.objective import Objective, Sums
+from lexitok.training.objectives.objective import Objective, Sums, text_sums
 from lexitok.training.state import Fixed, model_of
 
 
@@ -36,16 +36,7 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
         found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
         loss = jnp.sum(weights * found.nll_BxS)
-        ends = _ends(batch, eots)
-        eot_nats = jnp.sum(jnp.where(ends, weights * found.nll_BxS, 0.0))
-        sums = {
-            "weights": jnp.sum(weights),
-            "loss": loss,
-            "nats": loss - eot_nats,
-            "eot_nats": eot_nats,
-            "bytes": jnp.sum(jnp.where(weights > 0, batch.tokens.bytes_BxS, 0)).astype(jnp.float32),
-            "right": jnp.sum(weights * found.is_top_BxS.astype(jnp.float32)),
-        }
+        sums = text_sums(batch.tokens, found, _ends(batch, eots)) | {"loss": loss}
         # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.
         sums["extra_loss"] = extras.loss * sums["weights"]
         sums |= extras.sums

@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
-from lexitok.data.batch import Batch, Tokenisation
+from lexitok.data.batch import Batch, Tokenisation, Tokens
+from lexitok.ops.read_out import Reductions
 from lexitok.training.state import Fixed
 from lexitok.training.teachers import Teacher
 
@@ -32,3 +34,24 @@ class Objective:
 
     def __call__(self, trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         return self.function(trained, fixed, batch)
+
+
+def text_sums(tokens: Tokens, found: Reductions, ends_BxS: Bool[Array, "B S"]) -> Sums:
+    """What a model's targets add up to: `weights`, how many are scored, `nats` of text and end-of-unit symbols,
+    `eot_nats`, `bytes` of raw text, and `right`, targets that have the largest logit.
+
+    Args:
+      tokens: of the batch.
+      found: of their read-out.
+      ends_BxS: which targets end a document: their nats are no text's.
+    """
+    scored = tokens.weights_BxS
+    nats = scored * found.nll_BxS
+    eot_nats = jnp.sum(jnp.where(ends_BxS, nats, 0.0))
+    return {
+        "weights": jnp.sum(scored),
+        "nats": jnp.sum(nats) - eot_nats,
+        "eot_nats": eot_nats,
+        "bytes": jnp.sum(jnp.where(scored > 0, tokens.bytes_BxS, 0)).astype(jnp.float32),
+        "right": jnp.sum(scored * found.is_top_BxS.astype(jnp.float32)),
+    }
