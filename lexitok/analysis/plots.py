@@ -71,7 +71,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
     canvas = FigureCanvasAgg(figure)
     for columns in range(min(len(labels), most), 0, -1):
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize="small")
-        if columns == 1 or legend.get_tightbbox(canvas.get_renderer()).width <= figure.bbox.width:
+        if columns == 1 or legend.get_window_extent(canvas.get_renderer()).width <= figure.bbox.width:
             return
         legend.remove()
 
