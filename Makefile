@@ -34,10 +34,10 @@ test-processors: .venv/test  ## the tests as processors with other instructions 
 test-optimised: .venv/test  ## models, losses, decoders and ops with XLA's optimisations, without which all other tests run
 	LEXITOK_OPTIMISED=1 .venv/bin/pytest $(PARALLEL) tests/ops tests/nn tests/interfaces tests/models tests/distill tests/inference
 
-lint: .venv/test  ## ruff and pyright
+lint: .venv/test  ## ruff and pyrefly
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/pyright
+	.venv/bin/pyrefly check
 
 format: .venv/test  ## let ruff mend what it can
 	.venv/bin/ruff check --fix

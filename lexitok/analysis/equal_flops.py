@@ -74,6 +74,7 @@ def solve_shape(
         data.units = data.symbols
         units = cost(config, devices).units_per_row or row_bytes / _bytes_per_unit(router)
         data.units = 8 * math.ceil(units * SPARE.get(router.kind, SPARE["given"]) / 8)
+    width = 0
     for stack.L in range(most_layers, 0, -1):
         width = _solve_width(config, stack, flops_per_byte, devices)
         if width >= NARROWEST:

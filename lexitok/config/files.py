@@ -196,7 +196,7 @@ def _unknown(section: ConfigDict, parts: list[str], i: int) -> str:
 
 
 def _keys(section: ConfigDict) -> str:
-    return ", ".join(f"{k}.*" if isinstance(section[k], ConfigDict) else str(k) for k in section)
+    return ", ".join(f"{k}.*" if isinstance(section[k], ConfigDict) else k for k in section)
 
 
 def _closest(word: str, words: Iterable[str]) -> str:

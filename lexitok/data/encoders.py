@@ -54,15 +54,13 @@ class Encoder(Protocol):
 class _Coder:
     """What the encoders share."""
 
-    vocabulary: Vocabulary
-
     def encode(self, data: bytes, source: str = "text") -> SymbolStream:
         return self.measure(data, source)[0]
 
     def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         raise NotImplementedError
 
-    def decode(self, ids: Iterable[int] | np.ndarray) -> bytes:
+    def decode(self: "Encoder", ids: Iterable[int] | np.ndarray) -> bytes:
         return self.vocabulary.decode(ids)
 
 

@@ -137,7 +137,7 @@ class PackIterator(grain.DatasetIterator):
         self._begin({"parent": parent.get_state(), "pieces": 0, "group": 0, "given": 0})
 
     def _begin(self, state: dict[str, Any]) -> None:
-        self._state = state
+        self._state: dict[str, Any] = state
         self._batches: list[Packed] = []
         self._document: CutDocument | None = None  # in the middle of which a group ended
         self._document_state = state["parent"]

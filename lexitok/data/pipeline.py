@@ -101,7 +101,7 @@ def batch_iterator(
     packing = Packing(rows, first, other, packing_bins, seed)
     encoders = encoders_of_sources(encoder, parts, len(corpus.sources))
     batches = PackIterDataset(documents, Cutter(packing, encoders, None if second is None else second.encoder), packing)
-    settings = {
+    settings: dict[str, Any] = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),
         "vocabulary": encoder.vocabulary.fingerprint,

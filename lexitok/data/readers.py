@@ -9,7 +9,7 @@ import lzma
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any, NamedTuple
 
 import pyarrow
@@ -109,7 +109,7 @@ READERS: dict[str, Reader] = {"text": read_text, "jsonl": read_jsonl, "parquet":
 
 
 @contextlib.contextmanager
-def opened(path: pathlib.Path) -> Iterator[Any]:
+def opened(path: pathlib.Path) -> Generator[Any]:
     """A file, decompressed as its name says; damage in it is a `SourceError` that names it."""
     decompressors: dict[str, Callable[[IO[bytes]], Any]] = {
         ".gz": gzip.open,

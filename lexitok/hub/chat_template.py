@@ -138,8 +138,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, jinja2.ext.loopcontrols]
     )
     made.filters["tojson"] = _to_json
-    made.globals["raise_exception"] = _refuse
-    made.globals["strftime_now"] = lambda how: datetime.datetime(2026, 1, 1).strftime(how)  # the same each time
+    names: dict[str, Any] = made.globals
+    names["raise_exception"] = _refuse
+    names["strftime_now"] = lambda how: datetime.datetime(2026, 1, 1).strftime(how)  # the same each time
     return made
 
 

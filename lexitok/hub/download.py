@@ -24,11 +24,10 @@ def fetch(name: str) -> Path:
         raise HubError(f"'{PREFIX}{name}' names no model: write {PREFIX}OWNER/NAME")
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise HubError(f"downloading {model} needs the package huggingface_hub; install it") from error
     try:
         found = snapshot_download(model, revision=revision or None, allow_patterns=list(PATTERNS))
-    except (OSError, ValueError, HfHubHTTPError) as error:
+    except (OSError, ValueError) as error:
         raise HubError(f"{model} could not be downloaded: {error}") from error
     return Path(found)

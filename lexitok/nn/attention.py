@@ -44,7 +44,7 @@ class Attention(nnx.Module):
         q, k = self._normed(self.q_norm, q), self._normed(self.k_norm, k)
         if kind == "unrotated":
             return q, k, v
-        turn = {
+        turn: dict[str, Any] = {
             "global": {"base": c.rope_base, "scale": c.rope_scale, "llama3": tuple(c.rope_llama3)},
             "local": {"base": c.rope_base_local},
         }[kind]

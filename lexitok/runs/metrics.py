@@ -52,14 +52,14 @@ class MetricWriter:
         Raises:
           ValueError: a value is not a single number; names it.
         """
-        row = {"step": int(step)} | {name: _number(name, value) for name, value in values.items()}
+        row = {"step": step} | {name: _number(name, value) for name, value in values.items()}
         self.history.append(row)
         if self._file is None or self._board is None:
             return
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         for name in values:
-            self._board.add_scalar(name, row[name], int(step))
+            self._board.add_scalar(name, row[name], step)
 
     def close(self) -> None:
         """Closes the files; the history stays."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.config.files import ConfigError, from_json
+from lexitok.config.files import from_json
 from lexitok.config.older import completed
 from lexitok.runs.documents import FILE as DOCUMENTS_FILE
 from lexitok.runs.documents import DocumentScores, read_documents
@@ -112,7 +112,7 @@ def read_config(path: Path) -> ConfigDict:
         raise RunError(f"{path} is not a run: it has no config.json")
     try:
         return completed(from_json(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, ConfigError) as error:
+    except (ValueError, TypeError) as error:
         raise RunError(f"{file} is not a config: {error}") from error
 
 

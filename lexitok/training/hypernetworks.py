@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ def _scales(interface: Hypernetwork, anchors: Int[Array, "a"]) -> dict[str, Arra
     """By name in the model."""
     tables = interface.tables(Spelling(anchors[:, None], jnp.asarray(interface.c.language, jnp.int32)))
     found = {}
-    sources = {"in": interface.frozen_source.table, "out": interface.frozen_source.head}
+    sources: dict[str, Any] = {"in": interface.frozen_source.table, "out": interface.frozen_source.head}
     for side, rows in (("in", tables.entering_VxD), ("out", tables.leaving_VxD)):
         if rows is None:
             continue

@@ -40,7 +40,7 @@ class Provenance:
 
     def of(self, token: int) -> list[tuple[int, float]]:
         """The source's ids that a token's row is made of, the heaviest first, with their weights."""
-        row = self.weights_VxU[[token]]
+        row = scipy.sparse.csr_array(self.weights_VxU[[token]])
         order = np.argsort(-np.abs(row.data), kind="stable")
         return [(int(row.indices[i]), float(row.data[i])) for i in order]
 

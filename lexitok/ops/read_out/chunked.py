@@ -240,7 +240,7 @@ class _Split:
 
 def _query_specs(query: Query, specs: Query) -> Query:
     fields = ("targets_BxS", "columns_BxSxC", "group_of_V")
-    kept = {name: None if getattr(query, name) is None else getattr(specs, name) for name in fields}
+    kept: dict[str, Any] = {name: None if getattr(query, name) is None else getattr(specs, name) for name in fields}
     return dataclasses.replace(query, **kept)
 
 

@@ -80,7 +80,7 @@ def _read(folder: Path, step: int, part: str) -> Checkpoint:
     verify(folder)
     record = read_record(folder)
     with ocp.PyTreeCheckpointer() as reader:
-        tree = _saved_arrays(reader, folder)
+        tree: Any = _saved_arrays(reader, folder)
         path = [p for p in part.split(".") if p]
         chosen = tree
         for name in path:

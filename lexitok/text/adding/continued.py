@@ -70,7 +70,7 @@ def continue_merges(
             if spelling not in rules.ids and len(bytes_of(spelling)) <= longest and allowed(spelling):
                 break
             counts.leave(parts)
-        if parts is None:
+        else:
             break
         pair = (parts[0], parts[1]) if len(parts) == 2 else None
         found.append(NewToken(token, spelling, pair))

@@ -124,9 +124,9 @@ class Reading:
 
     def __init__(self, file: TokenizerJson):
         self.library = tokenizers.Tokenizer.from_str(json.dumps(file.for_raw_text("none")))
-        whole = sorted((t["content"] for t in file.added if t["content"] not in file.special_spellings), key=len)
+        whole: list[str] = [t["content"] for t in file.added if t["content"] not in file.special_spellings]
         self._space = file.space or " "
-        self._whole = re.compile("|".join(map(re.escape, whole[::-1]))) if whole else None
+        self._whole = re.compile("|".join(map(re.escape, sorted(whole, key=len, reverse=True)))) if whole else None
 
     def words(self, data: bytes) -> Iterator[str]:
         """The words of the UTF-8 in a text, one after the other, without the tokens that are matched whole."""

@@ -48,15 +48,16 @@ def _of_text(path: Path) -> tuple[list[str], np.ndarray]:
     words, rows, width = [], [], 0
     with opened(path) as file:
         for number, line in enumerate(file, 1):
+            fields: list[str] = []
             try:
                 fields = line.decode().rstrip().split(" ")
                 if number == 1 and len(fields) == 2 and all(map(str.isdecimal, fields)):
                     continue
                 width = width or len(fields) - 1
-                row = np.array(fields[-width:], np.float32) if width else None
+                row = np.array(fields[-width:], np.float32)
             except ValueError:  # of a number, or of UTF-8
                 row = None
-            if row is None or len(fields) != width + 1:
+            if row is None or not width or len(fields) != width + 1:
                 raise TransferError(f"{path}:{number}: not a word and {width or 'some'} numbers: {line[:40]!r}")
             words.append(fields[0])
             rows.append(row)
