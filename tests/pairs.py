@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from samples import TEXT, Greedy, Pairs, made, small_config
 
 from lexitok.data.batch import Batch, Budget
@@ -15,6 +16,7 @@ from lexitok.data.rows import pack_rows
 from lexitok.data.two_streams import cut_together
 from lexitok.distill.beginnings import beginnings
 from lexitok.distill.pair import Pair, Side
+from lexitok.models.read_batch import hidden_width
 from lexitok.ops.read_out import Query
 from lexitok.text.alignment import classes_of
 from lexitok.text.vocabulary import Vocabulary
@@ -78,11 +80,14 @@ def pair_of(student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, E
 
 def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, encoders: Any) -> tuple[Any, Any]:
     """The mean that a loss comes to, and its gradient by the student, compiled together."""
+    make = loss.parameters
+    widths = hidden_width(student), hidden_width(teacher)
+    parameters = None if make is None else make(nnx.Rngs(params=jax.random.key(0)), *widths)
 
     @jax.jit
     def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:
         def mean(student: Any) -> Any:
-            return loss.compare(pair_of(student, teacher, batch, encoders)).mean
+            return loss(pair_of(student, teacher, batch, encoders), parameters).mean
 
         return jax.value_and_grad(mean)(student)
 

@@ -59,12 +59,17 @@ def distillation(**losses: float) -> ConfigDict:
     c.losses.next_symbol = next_symbol()
     c.losses.alm = alm()
     c.losses.one_to_one = one_to_one()
+    c.losses.byte_prefix = byte_prefix()
     c.losses.projected = projected()
     c.losses.hybrid = hybrid()
     c.losses.gold = gold()
     c.losses.simct = simct()
+    c.losses.mined = mined()
+    c.losses.dskd = dskd()
     c.losses.uld = uld()
     c.losses.hidden_states = hidden_states()
+    c.weighting = weighting()
+    c.own_lr = 1.0  # the rate of what losses learn beside the model, over the model's
     c.chunk = 512
     c.lock()
     for name, weight in losses.items():
@@ -102,6 +107,18 @@ def one_to_one(**changes) -> ConfigDict:
     c.top_k = 16  # symbols that are compared; 0: all
     c.chooser = "student"  # whose most likely ones: `student`, `teacher`
     c.chunk = 128  # spans of a row whose logits are computed at once
+    return with_changes(c, changes)
+
+
+@section("byte_prefix")
+def byte_prefix(**changes) -> ConfigDict:
+    """Loss: the teacher's distributions in the student's symbols, by the bytes that tokens begin with
+    (arXiv 2607.22334)."""
+    c = ConfigDict({"kind": "byte_prefix", "weight": 0.0})
+    c.divergence = "kl"  # `kl`, `jensen_shannon`
+    c.depth = 16  # bytes inside a token of the teacher behind which a target may begin
+    c.mask_whitespace = False  # leave out spans in which both divide white space differently
+    c.chunk = 32  # targets of a row whose logits are computed at once
     return with_changes(c, changes)
 
 
@@ -147,6 +164,25 @@ def simct(**changes) -> ConfigDict:
     return with_changes(c, changes)
 
 
+@section("mined")
+def mined(**changes) -> ConfigDict:
+    """Loss: the teacher's distributions in the symbols that spell most like its own (arXiv 2401.10491)."""
+    c = ConfigDict({"kind": "mined", "weight": 0.0})
+    c.temperature = 1.0
+    c.chunk = 128
+    return with_changes(c, changes)
+
+
+@section("dskd")
+def dskd(**changes) -> ConfigDict:
+    """Loss: both models' predictions in both spaces, by attention between their tokens (arXiv 2406.17328)."""
+    c = ConfigDict({"kind": "dskd", "weight": 0.0})
+    c.divergence = "kl"  # in the student's space: `kl`, `reverse_kl`, `jensen_shannon`
+    c.temperature = 1.0
+    c.chunk = 128
+    return with_changes(c, changes)
+
+
 @section("uld")
 def uld(**changes) -> ConfigDict:
     """Loss: sorted probabilities, where both models have one target for the same bytes (arXiv 2402.12030)."""
@@ -157,6 +193,19 @@ def uld(**changes) -> ConfigDict:
 
 
 @section("hidden_states")
-def hidden_states() -> ConfigDict:
+def hidden_states(**changes) -> ConfigDict:
     """Loss: squared distances of hidden states after the same bytes."""
-    return ConfigDict({"kind": "hidden_states", "weight": 0.0})
+    c = ConfigDict({"kind": "hidden_states", "weight": 0.0})
+    c.project = False  # the student's states go through a matrix that is learnt
+    return with_changes(c, changes)
+
+
+@section("fixed")
+def weighting(**changes) -> ConfigDict:
+    """How losses are weighed against each other (`lexitok.training.weighting`)."""
+    # `fixed`: by their numbers; `gradmag`: so that gradients are of one size; `gradnorm`: learnt
+    c = ConfigDict({"kind": "fixed"})
+    c.preserve = True  # `gradmag`: weights keep their sum
+    c.alpha = 0.12  # `gradnorm`: how much more gradient a loss gets that has fallen less
+    c.lr = 0.025  # `gradnorm`: the rate of weights
+    return with_changes(c, changes)

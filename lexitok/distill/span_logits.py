@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -32,7 +32,8 @@ class SpanLogits:
     there_BxCxm: Bool[Array, "B C m"] | Any
 
 
-OfSpans = Callable[[SpanLogits, SpanLogits], Float[Array, "B C"]]
+OfSpans = Callable[..., Float[Array, "B C"]]  # of `SpanLogits`
+Rows = tuple[Float[Array, "B K m D"], Int[Array, "B K m"], Bool[Array, "B K m"]]
 
 
 def over_spans(
@@ -59,18 +60,40 @@ def over_spans(
       ValueError: symbols leave a model in another way than through one table.
     """
     sides = (pair.student, pair.teacher)
+    tables = [table_of(side) for side in sides]
     short = pair.is_scored_BxK
     for side, m in zip(sides, longest, strict=True):
         short &= (side.counts_BxK <= m) & (side.is_read_BxK | (not late))
     gathered = [_targets(side, m, late) for side, m in zip(sides, longest, strict=True)]
-    tables = [_table(side) for side in sides]
-    softcaps = [table.softcap for table in tables]
-    weights = [tables[0].table_VxD, jax.lax.stop_gradient(tables[1].table_VxD)]
     hidden = [side.at(side.read.hidden_BxSxD, at) for side, (at, _, _) in zip(sides, gathered, strict=True)]
     hidden[1] = jax.lax.stop_gradient(hidden[1])
     rows = [(h, targets, there) for h, (_, targets, there) in zip(hidden, gathered, strict=True)]
-    values = _on_rows(functools.partial(_scan, of, softcaps, chunk), rows, weights)
+    values = over_logits(of, rows, [tables[0], fixed(tables[1])], chunk)
     return jnp.where(short, values, 0.0), short
+
+
+def fixed(table: TableBound) -> TableBound:
+    """The table without a gradient."""
+    return dataclasses.replace(table, table_VxD=jax.lax.stop_gradient(table.table_VxD))
+
+
+def over_logits(
+    of: OfSpans, rows: Sequence[Rows], tables: Sequence[TableBound], chunk: int, more: Sequence[Array] = ()
+) -> Float[Array, "B K"]:
+    """A number for each of `K` places of each row, from logits that are made of hidden vectors there.
+
+    As of `over_spans`, `chunk` places are held at a time, and each device goes over its own rows.
+
+    Args:
+      of: from the logits at some places, an argument for each of `rows`, and from what there is `more`, to numbers.
+      rows: of each the hidden vectors `[B, K, m, D]`, and what `SpanLogits` calls targets and whether they are there.
+      tables: that make logits of these vectors.
+      chunk: places.
+      more: arrays `[B, K, ...]` that `of` takes, too, without gradients.
+    """
+    softcaps = [table.softcap for table in tables]
+    scan = functools.partial(_scan, of, softcaps, chunk)
+    return _on_rows(scan, (list(rows), list(more)), [table.table_VxD for table in tables])
 
 
 def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
@@ -82,7 +105,7 @@ def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
 
 
 def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: Any) -> Float[Array, "B K"]:
-    B, K = rows[0][1].shape[:2]
+    B, K = rows[0][0][1].shape[:2]
     size = min(chunk, K)
     chunks = -(-K // size)
 
@@ -92,11 +115,11 @@ def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: An
 
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(weights: Any, rows: Any) -> Float[Array, "B C"]:
-        sides = []
+        sides, (rows, more) = [], rows
         for (h, targets, there), w, softcap in zip(rows, weights, softcaps, strict=True):
             flat = logits(h.reshape(len(h), -1, h.shape[-1]), w, softcap)
             sides.append(SpanLogits(flat.reshape(*h.shape[:3], -1), targets, there))
-        return of(*sides)
+        return of(*sides, *more)
 
     values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, jax.tree.map(cut, rows))[1]
     return jnp.moveaxis(values, 0, 1).reshape(B, -1)[:, :K]
@@ -122,7 +145,8 @@ def _targets(side: Side, m: int, late: bool) -> tuple[Int[Array, "B K m"], Int[A
     return reads, side.at(side.tokens.targets_BxS, at), there
 
 
-def _table(side: Side) -> TableBound:
+def table_of(side: Side) -> TableBound:
+    """The table through which a model's symbols leave. Raises ValueError if there is none."""
     if not isinstance(side.read.bound, TableBound):
         raise ValueError(
             f"the loss needs all logits of a span, of symbols that leave through one table; a "

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
@@ -77,3 +78,13 @@ class TableBound:
 
     def read_out(self, h_BxSxD: Float[Array, "B S D"], query: Query) -> Reductions:
         return read_out(h_BxSxD, self.table_VxD, query, softcap=self.softcap)
+
+
+def without_gradient(bound: Any) -> Any:
+    """A bound interface, with arrays that have no gradient; what its functions close over may have one."""
+    if dataclasses.is_dataclass(bound) and not isinstance(bound, type):
+        values = {field.name: getattr(bound, field.name) for field in dataclasses.fields(bound) if field.init}
+        return dataclasses.replace(bound, **{name: without_gradient(value) for name, value in values.items()})
+    if isinstance(bound, list | tuple):
+        return type(bound)(map(without_gradient, bound))
+    return jax.lax.stop_gradient(bound) if isinstance(bound, jax.Array) else bound

@@ -1,7 +1,10 @@
 """What a model has made of a batch before its logits: several questions are asked of one forward pass."""
 
 import dataclasses
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lexitok.data.batch import Batch
@@ -29,3 +32,12 @@ class ReadBatch:
     def read_out(self, query: Query | None = None) -> Reductions:
         """What is asked of the logits, by default the nats of the batch's targets."""
         return self.bound.read_out(self.hidden_BxSxD, of_batch(query, self.batch))
+
+
+def hidden_width(model: Any) -> int:
+    """The width of what a model's read-out takes, which is that of the vectors of its symbols."""
+
+    def vectors(model: Any) -> Any:
+        return model.interface.bind(jnp.zeros(1, jnp.int32)).embed(jnp.zeros((1, 1), jnp.int32), jnp.float32)
+
+    return jax.eval_shape(vectors, model).shape[-1]

@@ -27,6 +27,7 @@ PEAK_TFLOPS = {  # dense bfloat16, vendors' data sheets
     "NVIDIA H100 80GB HBM3": 989.0,
     "NVIDIA H200": 989.0,
 }
+_MOVING = (0, 3)  # arguments of an objective that have a gradient: the model's and its own parameters
 
 
 def peak_flops(device: Any) -> float | None:
@@ -48,13 +49,15 @@ def training_flops(setup_or_model: Any, batch: Batch) -> float:
     """
     if hasattr(setup_or_model, "objective"):
         state, function = setup_or_model.abstract_state, setup_or_model.objective
+        own = () if state.own is None else (state.own.parameters, state.own.memory)
         trained, fixed = state.trained, state.fixed
     else:
         fixed, trained = split(setup_or_model, is_fixed)
         query = Query(chunk=batch.tokens.symbols_BxS.shape[1])  # whole rows: nothing fills up a last chunk
-        fixed, function = {"model": fixed}, lambda a, b, batch: model_of(a, b).read_out(batch, query)
-    depends = (jax.tree.map(lambda _: True, trained), *jax.tree.map(lambda _: False, (fixed, batch)))
-    return _flops(function, (trained, fixed, batch), depends)
+        own, fixed, function = (), {"model": fixed}, lambda a, b, batch: model_of(a, b).read_out(batch, query)
+    args = (trained, fixed, batch, *own)
+    depends = tuple(jax.tree.map(lambda _, moves=i in _MOVING: moves, part) for i, part in enumerate(args))
+    return _flops(function, args, depends)
 
 
 def forward_flops(function: Callable[..., Any], *abstract_args: Any) -> float:

@@ -16,18 +16,21 @@ class NonFiniteError(FloatingPointError):
     """A metric became infinite or not a number; the message names it and the steps between which it did."""
 
 
+_OF_LOSSES = ("_loss", "_weight", "_gradient")
+
+
 def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
     """What a log says of sums over steps.
 
     Args:
-      total: sums of an objective, by name: `loss` and whatever ends in `_loss` are sums over targets (`weights`);
-        `nats` are of the raw text of `bytes`; `right` counts targets, as do `aligned` and `one_to_one`, those in spans
-        of two tokenisations; `units` and `router_...` are what models count.
+      total: sums of an objective, by name: `loss` and whatever ends in `_loss`, `_weight` or `_gradient` are sums over
+        targets (`weights`); `nats` are of the raw text of `bytes`; `right` counts targets, as do `aligned` and
+        `one_to_one`, those in spans of two tokenisations; `units` and `router_...` are what models count.
       steps: how many.
     """
     weights, found = total["weights"], {"grad_norm": total["grad_norm"] / steps}
     units = "units" in total
-    losses = [name for name in total if name == "loss" or name.endswith("_loss")]
+    losses = [name for name in total if name == "loss" or name.endswith(_OF_LOSSES)]
     found |= {name: total[name] / weights for name in losses if units or name != "extra_loss" or total[name]}
     if "nats" in total:
         found["bpb"] = bits_per_byte(total["nats"], total["bytes"])

@@ -37,7 +37,7 @@ def make_optimizer(config: ConfigDict, steps: int, symbols_per_batch: int) -> op
     update = OPTIMIZERS[config.name](config, schedule)
     if config.clip:
         update = optax.chain(optax.clip_by_global_norm(config.clip), update)
-    return _leniently(update)
+    return leniently(update)
 
 
 def adamw(config: ConfigDict, schedule: optax.Schedule) -> optax.GradientTransformation:
@@ -107,7 +107,7 @@ def exponential_average(average: Any, params: Any, decay: float, step: jax.typin
     return jax.tree.map(lambda a, p: a + (1.0 - now) * (p - a), average, params)
 
 
-def _leniently(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+def leniently(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """Optax raises a float to an integer power, which strict promotion refuses: it is traced without it."""
 
     def update(updates, state, params=None):

@@ -154,6 +154,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
             config.train.ema,
             rows,
             {name: teacher.held for name, teacher in objective.teachers.items()},
+            objective.own,
         ),
         schedule=make_schedule(config.optimizer, config.train.steps, symbols),
         objective=objective,

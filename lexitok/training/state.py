@@ -23,9 +23,11 @@ from lexitok.made import is_made
 from lexitok.parameter_axes import axes_by_name, kind_of, map_with_axes
 from lexitok.parameter_names import map_with_name, merge, names, split, to_dicts
 from lexitok.sharding import state_shardings
+from lexitok.training.own import OwnMaker
 
 MakeModel = Callable[[nnx.Rngs], Any]
 Fixed = dict[str, Any]
+_OWN = 1  # folded into the key of the model, makes that of what the objective has of its own
 
 
 class SetupError(ValueError):
@@ -44,6 +46,7 @@ class TrainState:
         that are trained where the rest of their tables is not, and whatever else an objective needs.
       optimizer: the optimizer's state.
       ema: exponential average of `trained`, or None.
+      own: what the objective has of its own, or None.
     """
 
     step: Any  # int32 scalar; a shape or a sharding where the state is abstract
@@ -51,6 +54,7 @@ class TrainState:
     fixed: Fixed
     optimizer: Any
     ema: Any
+    own: Any = None  # an `Own`
 
     @property
     def model(self) -> Any:
@@ -94,6 +98,7 @@ class StateMaker:
       fixed_dtype: of fixed matrices and tables, `float32` or `bfloat16`.
       ema: whether an average is kept: not, where it is 0.
       rows: ids `[n]` of symbols: of the interface's tables only their rows are trained; None: all.
+      own: makes what the objective has of its own; None: nothing.
       read: shapes of models that are only read, by the name that they have among what is fixed. In a fresh state they
         are zeros; who makes one puts their parameters there (`lexitok.training.starts`).
     """
@@ -105,14 +110,18 @@ class StateMaker:
     ema: float = 0.0
     rows: Int[np.ndarray, "n"] | None = dataclasses.field(default=None, compare=False)
     read: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    own: OwnMaker | None = None
 
     def make(self, key: Array) -> TrainState:
         """A fresh state; to be traced or jitted."""
-        trained, fixed = self.split(self.make_model(nnx.Rngs(params=key)))
+        model = self.make_model(nnx.Rngs(params=key))
+        trained, fixed = self.split(model)
         average = jax.tree.map(jnp.copy, trained) if self.ema else None
         parts = {"model": fixed} | ({} if self.rows is None else {"rows": jnp.asarray(self.rows)})
         parts |= jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), dict(self.read))
-        return TrainState(jnp.zeros((), jnp.int32), trained, parts, self.optimizer.init(trained), average)
+        own_keys = nnx.Rngs(params=jax.random.fold_in(key, _OWN))
+        own = None if self.own is None else self.own.make(own_keys, model, self.optimizer)
+        return TrainState(jnp.zeros((), jnp.int32), trained, parts, self.optimizer.init(trained), average, own)
 
     def split(self, model: Any) -> tuple[Any, Any]:
         """What of a model is trained, and what is fixed, in the dtype for that."""

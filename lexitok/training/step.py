@@ -12,7 +12,7 @@ from jaxtyping import Array
 from lexitok.data.batch import Batch
 from lexitok.training.objectives import Objective, Sums
 from lexitok.training.optimizer import exponential_average
-from lexitok.training.state import Fixed, TrainState
+from lexitok.training.state import TrainState
 
 
 def make_step(
@@ -31,33 +31,44 @@ def make_step(
     """
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Sums]:
-        grads, sums = summed_gradients(objective, state.trained, state.fixed, batch, accumulate)
+        (grads, own_grads), sums = summed_gradients(objective, state, batch, accumulate)
         scale = 1.0 / jnp.maximum(sums["weights"], 1.0)
-        grads = jax.tree.map(lambda g: g * scale, grads)
+        grads, own_grads = jax.tree.map(lambda g: g * scale, (grads, own_grads))
         updates, opt_state = optimizer.update(grads, state.optimizer, state.trained)
         trained = optax.apply_updates(state.trained, updates)
         average = state.ema
         if ema:
             average = exponential_average(average, trained, ema, state.step)
-        new = TrainState(state.step + 1, trained, state.fixed, opt_state, average)
+        own = state.own
+        if own is not None and objective.own is not None:
+            own = objective.own.next(own, own_grads, sums, optimizer)
+        new = TrainState(state.step + 1, trained, state.fixed, opt_state, average, own)
         return new, {**sums, "grad_norm": optax.tree.norm(grads)}
 
     return step
 
 
 def summed_gradients(
-    objective: Objective, trained: Any, fixed: Fixed, batch: Batch, accumulate: int
-) -> tuple[Any, Sums]:
-    """Gradients of what is trained and sums of the objective, one micro-batch at a time."""
-    gradient = jax.grad(objective, has_aux=True)
+    objective: Objective, state: TrainState, batch: Batch, accumulate: int
+) -> tuple[tuple[Any, Any], Sums]:
+    """Gradients of the model that is trained and of the objective's own parameters, and the objective's sums.
+
+    They are of one micro-batch at a time, and summed.
+    """
+    parameters, memory = (None, {}) if state.own is None else (state.own.parameters, state.own.memory)
+
+    def gradient(rows: Batch) -> tuple[tuple[Any, Any], Sums]:
+        found = jax.grad(objective, argnums=(0, 3), has_aux=True)
+        return found(state.trained, state.fixed, rows, parameters, memory)
+
     if accumulate == 1:
-        return gradient(trained, fixed, batch)
+        return gradient(batch)
 
     def cut(x: Array) -> Array:  # every micro-batch takes rows from every device
         return jnp.moveaxis(x.reshape(x.shape[0] // accumulate, accumulate, *x.shape[1:]), 1, 0)
 
     def of(rows: Batch) -> tuple[Any, Sums]:
-        return gradient(trained, fixed, dataclasses.replace(rows, vocabulary=batch.vocabulary))
+        return gradient(dataclasses.replace(rows, vocabulary=batch.vocabulary))
 
     micro_batches = jax.tree.map(cut, dataclasses.replace(batch, vocabulary=None))
     shapes = jax.eval_shape(of, jax.tree.map(lambda x: x[0], micro_batches))

@@ -38,8 +38,13 @@ LOSSES = {
     "hybrid": C.hybrid(),
     "gold": C.gold(),
     "simct": C.simct(),
+    "byte_prefix": C.byte_prefix(),
+    "byte_prefix but white space": C.byte_prefix(mask_whitespace=True, divergence="jensen_shannon", chunk=9),
+    "mined": C.mined(),
+    "dskd": C.dskd(),
     "uld": C.uld(),
-    "hidden_states": C.distillation().losses.hidden_states,
+    "hidden_states": C.hidden_states(),
+    "hidden_states of a matrix": C.hidden_states(project=True),
 }
 COVERING = (
     "alm",
@@ -47,7 +52,10 @@ COVERING = (
     "projected",
     "hybrid",
     "gold",
-    "hidden_states",
+    "byte_prefix",
+    "mined",
+    "dskd",
+    "hidden_states of a matrix",
 )  # what the others do they do too
 
 
@@ -108,6 +116,8 @@ def _kl(a, b):
         (C.hybrid(temperature=2.0, chunk=48), "four times kl", 2.0),
         (C.gold(chunk=48), "jensen_shannon", 1.0),
         (C.simct(chunk=48), "reverse_kl", 1.0),
+        (C.byte_prefix(chunk=48), "kl", 1.0),
+        (C.mined(temperature=2.0, chunk=48), "kl", 2.0),
         (C.uld(chunk=48), "sorted", 1.0),
     ],
 )
@@ -286,6 +296,11 @@ def test_shared_symbols_are_pairs():
         (C.projected(temperature=-1.0), "temperature -1.0"),
         (C.hybrid(temperature=0.0), "temperature 0.0"),
         (C.gold(merge="observed"), "unknown merge 'observed'; there are last, legacy"),
+        (C.byte_prefix(divergence="reverse_kl"), "unknown divergence 'reverse_kl'; there are kl, jensen_shannon"),
+        (C.byte_prefix(depth=0), "depth 0"),
+        (C.mined(temperature=0.0), "temperature 0.0"),
+        (C.dskd(divergence="l1"), "unknown divergence 'l1'"),
+        (C.dskd(temperature=0.0), "temperature 0.0"),
         (C.uld(temperature=0.0), "temperature 0.0"),
         (C.table(), "unknown loss 'table'"),
     ],

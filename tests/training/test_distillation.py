@@ -7,6 +7,7 @@ import pytest
 from samples import CONFIGS, TEXT
 
 from lexitok.config.files import ConfigError, load_config
+from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
 from lexitok.training import ahead_of_time
@@ -24,6 +25,10 @@ STUDENTS = {
         *("data.symbols=160", "data.units=64"),
     ],
 }
+OWN = (
+    *("objective.weighting.kind=gradnorm", "objective.losses.hidden_states.weight=0.5"),
+    "objective.losses.hidden_states.project=True",
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +54,10 @@ def student(root, variants, *changes):
 
 @pytest.mark.parametrize("variants", ["bytes,alm", pytest.param("hat,one_to_one", marks=pytest.mark.slow)])
 def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
-    """On a mesh, in micro-batches, through a stop: it learns, the teacher is in no checkpoint, and what is aligned is
-    counted."""
+    """On a mesh, in micro-batches, through a stop: it learns, what is aligned is counted, the teacher is in no
+    checkpoint, and what the losses learn and remember is, but not in the model."""
     mesh = ["mesh.data=2", "mesh.fsdp=2", "mesh.tensor=2", "optimizer.accumulate=2", "optimizer.lr=1e-2"]
-    config = student(root, variants, *mesh, "train.steps=4", "train.checkpoint_every=4")
+    config = student(root, variants, *mesh, *OWN, "train.steps=4", "train.checkpoint_every=4")
     train(config, tmp_path)
     config.train.steps = 8
     train(config, tmp_path)
@@ -63,11 +68,21 @@ def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
     if name == "alm":  # what a student holds likely comes to be what teachers tell apart, and is then all that differs
         assert rows[-1]["train/alm_loss"] < 0.8 * rows[0]["train/alm_loss"]
     for row in rows:
-        assert row["train/loss"] == pytest.approx(row[f"train/{name}_loss"] + row["train/next_symbol_loss"], rel=1e-5)
+        losses = [name, "next_symbol", "hidden_states"]
+        weighted = [row[f"train/{loss}_weight"] * row[f"train/{loss}_loss"] for loss in losses]
+        assert row["train/loss"] == pytest.approx(sum(weighted), rel=1e-5)
+        assert sum(row[f"train/{loss}_weight"] for loss in losses) == pytest.approx(2.5, rel=1e-5)
+        assert all(row[f"train/{loss}_gradient"] > 0 for loss in losses)
         assert row["data/second_fraction_scored"] == row["data/fraction_scored"] == 1
         assert 0 <= row["train/one_to_one"] < row["train/aligned"] <= 1
         assert row["train/aligned"] > 0.99  # pieces are cut where spans end, so all of the text is in some span
-    assert not any("teacher" in parameter for parameter in read_parameters(tmp_path).parameters)
+    assert rows[-1]["train/hidden_states_loss"] < rows[0]["train/hidden_states_loss"]
+    steps = [read_checkpoint(tmp_path, step, part="own").parameters for step in (4, 8)]
+    assert [own["memory"]["steps"] for own in steps] == [4, 8]
+    before, after = (own["parameters"]["hidden_states"]["weight"] for own in steps)
+    assert before.shape == (32, 32) and not np.allclose(before, after)
+    parameters = read_parameters(tmp_path).parameters
+    assert not any("teacher" in parameter or "hidden_states" in parameter for parameter in parameters)
     assert json.loads((tmp_path / "config.json").read_text())["objective"]["teacher"]["run"] == f"{root}/teacher"
 
 

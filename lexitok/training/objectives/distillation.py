@@ -1,11 +1,13 @@
 """Distillation from a teacher that reads the same bytes in other tokens: losses of `lexitok.distill`, weighted."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
@@ -14,11 +16,14 @@ from lexitok.data.encoders import Encoder
 from lexitok.distill.beginnings import beginnings
 from lexitok.distill.losses import Loss, make_loss
 from lexitok.distill.pair import Pair, Side
-from lexitok.models.read_batch import ReadBatch
+from lexitok.interfaces.bound import without_gradient
+from lexitok.models.read_batch import ReadBatch, hidden_width
 from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums, text_sums
+from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed, SetupError, model_of
-from lexitok.training.teachers import open_teacher
+from lexitok.training.teachers import Teacher, open_teacher
+from lexitok.training.weighting import Weighting, make_weighting
 
 _TEACHER = "teacher"
 
@@ -29,13 +34,16 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     Both models read a batch once, each in its own tokens, and are compared by spans of the same bytes.
 
     Its sums: `weights` (the student's targets), `loss` (the weighted sum, times targets), each loss by its name, as
-    `alm_loss`, times targets, `nats` of text, `eot_nats` and `bytes` as of language modelling, `right`, and of the
-    student's targets those in spans that are compared, `aligned`, and in spans of one target each, `one_to_one`; what
-    the model has of its own, as `extra_loss`.
+    `alm_loss`, times targets, and where weights follow gradients `alm_weight` and the norm `alm_gradient`, too; `nats`
+    of text, `eot_nats` and `bytes` as of language modelling, `right`, and of the student's targets those in spans that
+    are compared, `aligned`, and in spans of one target each, `one_to_one`; what the model has of its own, as
+    `extra_loss`.
 
     Args:
       c: the section `objective`: `teacher`, a `lexitok.config.teacher` whose `units` count where it has units;
-        `losses`, sections of `lexitok.distill.losses.LOSSES` by any name, each with a `weight`; and `chunk`.
+        `losses`, sections of `lexitok.distill.losses.LOSSES` by any name, each with a `weight`; `weighting`, of
+        `lexitok.training.weighting`; `own_lr`, the rate of what losses learn beside the model, over the model's; and
+        `chunk`.
       encoder: of the model's symbols.
 
     Raises:
@@ -48,29 +56,36 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     losses = {name: _loss(name, section, encoder, teacher.encoder) for name, section in sections.items()}
     if not losses:
         raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
-    weights = {name: section.weight for name, section in sections.items()}
+    weighting = _weighting(c.weighting, {name: section.weight for name, section in sections.items()})
     asks = any(loss.beginnings for loss in losses.values())
-    groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
+    queries = [_query(beginnings(vocabulary) if asks else None, c.chunk) for vocabulary in vocabularies]
     eot = encoder.vocabulary.eot
 
-    def objective(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
-        queries = [_query(group, c.chunk) for group in groups]
+    def objective(
+        trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
+    ) -> tuple[Float[Array, ""], Sums]:
         read = _read(model_of(trained, fixed), batch)
-        taught = _read(teacher.model(fixed, _TEACHER), Batch(batch.second, batch.seeds_B))
-        taught = dataclasses.replace(taught, hidden_BxSxD=jax.lax.stop_gradient(taught.hidden_BxSxD))
-        alignment = batch.alignment
-        student = Side(read, read.read_out(queries[0]), alignment.of_first_BxS, alignment.spans)
-        theirs = jax.lax.stop_gradient(taught.read_out(queries[1]))
-        pair = Pair(student, Side(taught, theirs, alignment.of_second_BxT, alignment.spans))
-        means = {name: loss.compare(pair).mean for name, loss in losses.items()}
-        sums = text_sums(batch.tokens, student.found, batch.tokens.targets_BxS == eot) | _aligned(pair)
-        total = sum(weights[name] * mean for name, mean in means.items()) * sums["weights"]
-        sums |= {f"{name}_loss": mean * sums["weights"] for name, mean in means.items()} | {"loss": total}
-        sums["extra_loss"] = read.extras.loss * sums["weights"]
-        return total + sums["extra_loss"], sums | read.extras.sums
+        theirs = _taught(teacher.model(fixed, _TEACHER), batch, queries[1]())
+
+        def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], Pair]:
+            alignment = batch.alignment
+            pair = Pair(Side(read, read.read_out(queries[0]()), alignment.of_first_BxS, alignment.spans), theirs)
+            found = [loss(pair, (parameters or {}).get(name)).mean for name, loss in losses.items()]
+            return jnp.stack(found), pair
+
+        norms_n = _norms(means, read, parameters) if weighting.norms else jnp.zeros(len(losses))
+        weights_n = weighting.of(norms_n, memory or {})
+        means_n, pair = means(read, parameters)
+        sums = text_sums(batch.tokens, pair.student.found, batch.tokens.targets_BxS == eot) | _aligned(pair)
+        targets = sums["weights"]
+        sums |= _by_name(losses, "loss", means_n * targets)
+        if weighting.norms:
+            sums |= _by_name(losses, "weight", weights_n * targets) | _by_name(losses, "gradient", norms_n * targets)
+        sums |= {"loss": jnp.sum(weights_n * means_n) * targets, "extra_loss": read.extras.loss * targets}
+        return sums["loss"] + sums["extra_loss"], sums | read.extras.sums
 
     second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.units)
-    return Objective(objective, second, {_TEACHER: teacher})
+    return Objective(objective, second, {_TEACHER: teacher}, _own(losses, weighting, teacher, c.own_lr))
 
 
 def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
@@ -80,10 +95,18 @@ def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) ->
         raise SetupError(f"objective.losses.{name}: {error}") from error
 
 
-def _query(group_of_V: np.ndarray | None, chunk: int) -> Query:
-    return (
-        Query(chunk=chunk) if group_of_V is None else Query(group_of_V=jnp.asarray(group_of_V), groups=2, chunk=chunk)
-    )
+def _weighting(c: ConfigDict, fixed: Mapping[str, float]) -> Weighting:
+    try:
+        return make_weighting(c, fixed)
+    except ValueError as error:
+        raise SetupError(f"objective.weighting: {error}") from error
+
+
+def _query(group_of_V: np.ndarray | None, chunk: int):
+    """Makes a query of the targets, and of the masses of groups where there are any; to be called where it is used."""
+    if group_of_V is None:
+        return lambda: Query(chunk=chunk)
+    return lambda: Query(group_of_V=jnp.asarray(group_of_V), groups=2, chunk=chunk)
 
 
 def _read(model: Any, batch: Batch) -> ReadBatch:
@@ -92,6 +115,53 @@ def _read(model: Any, batch: Batch) -> ReadBatch:
             f"a {type(model).__name__} has no `read`: losses between models ask more of it than `read_out`"
         )
     return model.read(batch)
+
+
+def _taught(model: Any, batch: Batch, query: Query) -> Side:
+    """The teacher's side of a batch, without gradients."""
+    read = _read(model, Batch(batch.second, batch.seeds_B))
+    read = dataclasses.replace(read, hidden_BxSxD=jax.lax.stop_gradient(read.hidden_BxSxD))
+    found = jax.lax.stop_gradient(read.read_out(query))
+    return Side(read, found, batch.alignment.of_second_BxT, batch.alignment.spans)
+
+
+def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:
+    """Of the gradient of each loss by the student's hidden states; they are not differentiated again."""
+    hidden_BxSxD, parameters = jax.lax.stop_gradient((read.hidden_BxSxD, parameters))
+    bound = without_gradient(read.bound)
+
+    def of(hidden_BxSxD: Float[Array, "B S D"]) -> Float[Array, "n"]:
+        return means(dataclasses.replace(read, bound=bound, hidden_BxSxD=hidden_BxSxD), parameters)[0]
+
+    by_hidden = jax.jacrev(of)(hidden_BxSxD)
+    return jnp.sqrt(jnp.sum(jnp.square(by_hidden.astype(jnp.float32)), axis=(1, 2, 3)))
+
+
+def _own(losses: Mapping[str, Loss], weighting: Weighting, teacher: Teacher, factor: float) -> OwnMaker | None:
+    """What the losses learn beside the model, and what their weights remember."""
+    learning = {name: loss.parameters for name, loss in losses.items() if loss.parameters is not None}
+    if not learning and not weighting.memory:
+        return None
+
+    def parameters(rngs: nnx.Rngs, model: Any) -> dict[str, Any]:
+        widths = hidden_width(model), hidden_width(teacher.abstract)
+        return {name: make(rngs, *widths) for name, make in learning.items()}
+
+    def remember(memory: Memory, sums: Mapping[str, Array]) -> Memory:
+        if weighting.remember is None:
+            return memory
+        found = (_of_names(losses, kind, sums) / jnp.maximum(sums["weights"], 1.0) for kind in ("loss", "gradient"))
+        return weighting.remember(memory, *found)
+
+    return OwnMaker(parameters if learning else None, weighting.memory, remember, factor)
+
+
+def _by_name(names: Sequence[str] | Mapping[str, Loss], kind: str, values_n: Float[Array, "n"]) -> Sums:
+    return {f"{name}_{kind}": value for name, value in zip(names, values_n, strict=True)}
+
+
+def _of_names(names: Mapping[str, Loss], kind: str, sums: Mapping[str, Array]) -> Float[Array, "n"]:
+    return jnp.stack([sums[f"{name}_{kind}"] for name in names])
 
 
 def _aligned(pair: Pair) -> Sums:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from lexitok.data.batch import Batch, Tokenisation, Tokens
 from lexitok.ops.read_out import Reductions
+from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed
 from lexitok.training.teachers import Teacher
 
@@ -23,17 +24,24 @@ class Objective:
       function: what is trained, what is fixed (`lexitok.training.state.TrainState`) and a batch, to what is minimised,
         summed over targets, and to sums that are added up over batches and devices, and divided only on the host.
         Among them are `weights`, the number of targets (the gradient is that of the sum over it), and `bytes`, of raw
-        text. What the log makes of the others: `lexitok.training.metrics.averages`.
+        text. What the log makes of the others: `lexitok.training.metrics.averages`. Where the objective has something
+        of its own, it takes its parameters and its memory, too (`lexitok.training.own`).
       second: the tokenisation that batches have to hold beside the model's own; None: none.
+      own: makes what it has of its own; None: it has nothing.
       teachers: models that it reads beside the one that is trained, by the name that they have in what is fixed.
     """
 
-    function: Callable[[Any, Fixed, Batch], tuple[Float[Array, ""], Sums]]
+    function: Callable[..., tuple[Float[Array, ""], Sums]]
     second: Tokenisation | None = None
     teachers: Mapping[str, Teacher] = dataclasses.field(default_factory=dict, compare=False)  # it can be jitted
+    own: OwnMaker | None = dataclasses.field(default=None, compare=False)
 
-    def __call__(self, trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
-        return self.function(trained, fixed, batch)
+    def __call__(
+        self, trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
+    ) -> tuple[Float[Array, ""], Sums]:
+        if self.own is None:
+            return self.function(trained, fixed, batch)
+        return self.function(trained, fixed, batch, parameters, memory)
 
 
 def text_sums(tokens: Tokens, found: Reductions, ends_BxS: Bool[Array, "B S"]) -> Sums:
