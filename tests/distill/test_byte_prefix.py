@@ -72,10 +72,8 @@ def test_it_is_what_it_says_position_by_position(student):
     def of(ours, theirs, batch):
         pair = pair_of(ours, theirs, batch, (a, b))
         compared = loss(pair)
-        logs = [
-            jax.nn.log_softmax(side.read.bound.logits(side.read.hidden_BxSxD)) for side in (pair.student, pair.teacher)
-        ]
-        return compared.values, compared.weights, *logs
+        reads = [side.read for side in (pair.student, pair.teacher)]
+        return compared.values, compared.weights, *(jax.nn.log_softmax(r.bound.logits(r.hidden_BxSxD)) for r in reads)
 
     values, weights, log_q, log_p = jax.device_get(of(ours, theirs, batch))
     batch = jax.device_get(batch)
@@ -119,7 +117,8 @@ def of_text(log_q, p, before, token, target, chain, spelled, encoders):
     first = {}
     for n, tokens in enumerate(spelled[0]):
         first.setdefault(tokens, n)
-    roles = {getattr(encoders[1].vocabulary, r): getattr(encoders[0].vocabulary, r) for r in ("pad", "bos", "eot")}
+    student, teacher = (encoder.vocabulary for encoder in encoders)  # whose `pad` is its `eot`, and whose are two
+    roles = {j: i for i, j in {student.pad: teacher.pad, student.bos: teacher.bos, student.eot: teacher.eot}.items()}
     cells, rest, total, place = np.zeros(len(log_q)), 0.0, 0.0, {}
     for n, text in enumerate(spelled[1]):
         if not text:
