@@ -129,6 +129,7 @@ def projected(**changes) -> ConfigDict:
     c.temperature = 1.0
     c.longest = (4, 4)  # targets of a span that is compared, the student's and the teacher's
     c.top_k = 0  # of the teacher's symbols; 0: all
+    c.learn = False  # the matrix learns, too
     c.chunk = 32
     return with_changes(c, changes)
 

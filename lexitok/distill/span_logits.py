@@ -37,7 +37,13 @@ Rows = tuple[Float[Array, "B K m D"], Int[Array, "B K m"], Bool[Array, "B K m"]]
 
 
 def over_spans(
-    of: OfSpans, pair: Pair, *, longest: tuple[int, ...] = (1, 1), chunk: int, late: bool = False
+    of: OfSpans,
+    pair: Pair,
+    *,
+    longest: tuple[int, ...] = (1, 1),
+    chunk: int,
+    late: bool = False,
+    learnt: Sequence[Array] = (),
 ) -> tuple[Float[Array, "B K"], Bool[Array, "B K"]]:
     """A number for each span, from the logits at its targets: the student's, and the teacher's, which have no gradient.
 
@@ -52,6 +58,7 @@ def over_spans(
       chunk: spans that are looked at together.
       late: logits are those of the position that has read a target, and not of it, as one public code has them; spans
         that end a piece are left out then.
+      learnt: arrays that `of` takes, too, with their gradients.
 
     Returns:
       The numbers, and whether there is one: scored spans that are not too long.
@@ -68,7 +75,7 @@ def over_spans(
     hidden = [side.at(side.read.hidden_BxSxD, at) for side, (at, _, _) in zip(sides, gathered, strict=True)]
     hidden[1] = jax.lax.stop_gradient(hidden[1])
     rows = [(h, targets, there) for h, (_, targets, there) in zip(hidden, gathered, strict=True)]
-    values = over_logits(of, rows, [tables[0], fixed(tables[1])], chunk)
+    values = over_logits(of, rows, [tables[0], fixed(tables[1])], chunk, learnt=learnt)
     return jnp.where(short, values, 0.0), short
 
 
@@ -78,22 +85,29 @@ def fixed(table: TableBound) -> TableBound:
 
 
 def over_logits(
-    of: OfSpans, rows: Sequence[Rows], tables: Sequence[TableBound], chunk: int, more: Sequence[Array] = ()
+    of: OfSpans,
+    rows: Sequence[Rows],
+    tables: Sequence[TableBound],
+    chunk: int,
+    more: Sequence[Array] = (),
+    learnt: Sequence[Array] = (),
 ) -> Float[Array, "B K"]:
     """A number for each of `K` places of each row, from logits that are made of hidden vectors there.
 
     As of `over_spans`, `chunk` places are held at a time, and each device goes over its own rows.
 
     Args:
-      of: from the logits at some places, an argument for each of `rows`, and from what there is `more`, to numbers.
+      of: to numbers: from the logits at some places, an argument for each of `rows`, what there is `more`, and what is
+        `learnt`.
       rows: of each the hidden vectors `[B, K, m, D]`, and what `SpanLogits` calls targets and whether they are there.
       tables: that make logits of these vectors.
       chunk: places.
-      more: arrays `[B, K, ...]` that `of` takes, too, without gradients.
+      more: arrays `[B, K, ...]` of the places.
+      learnt: arrays that are the same for all.
     """
     softcaps = [table.softcap for table in tables]
     scan = functools.partial(_scan, of, softcaps, chunk)
-    return _on_rows(scan, (list(rows), list(more)), [table.table_VxD for table in tables])
+    return _on_rows(scan, (list(rows), list(more)), ([table.table_VxD for table in tables], list(learnt)))
 
 
 def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
@@ -115,11 +129,11 @@ def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: An
 
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(weights: Any, rows: Any) -> Float[Array, "B C"]:
-        sides, (rows, more) = [], rows
-        for (h, targets, there), w, softcap in zip(rows, weights, softcaps, strict=True):
+        sides, (rows, more), (tables, learnt) = [], rows, weights
+        for (h, targets, there), w, softcap in zip(rows, tables, softcaps, strict=True):
             flat = logits(h.reshape(len(h), -1, h.shape[-1]), w, softcap)
             sides.append(SpanLogits(flat.reshape(*h.shape[:3], -1), targets, there))
-        return of(*sides, *more)
+        return of(*sides, *more, *learnt)
 
     values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, jax.tree.map(cut, rows))[1]
     return jnp.moveaxis(values, 0, 1).reshape(B, -1)[:, :K]

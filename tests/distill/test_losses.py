@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from pairs import aligned_batch, loss_and_gradient, model_of, pair_of
 from samples import Greedy, slow, slow_if
 
@@ -35,6 +36,7 @@ LOSSES = {
     "one_to_one": C.one_to_one(),
     "one_to_one of all": C.one_to_one(top_k=0, divergence="jensen_shannon", temperature=2.0, chunk=7),
     "projected": C.projected(temperature=2.0),
+    "projected by a matrix that learns": C.projected(learn=True),
     "hybrid": C.hybrid(),
     "gold": C.gold(),
     "simct": C.simct(),
@@ -329,6 +331,27 @@ def test_projections_are_those_of_the_paper():
     assert to_bytes.teacher[to_bytes.student == jugs].tolist() == list(b" jug")
     weights = to_bytes.weights[to_bytes.student == jugs]
     np.testing.assert_allclose(weights, expected[4], rtol=1e-4)
+
+
+def test_a_matrix_that_learns_begins_as_the_one_that_does_not():
+    """In value and in the student's gradient; its own moves weights among the parts of a symbol, and nothing else."""
+    ours, theirs, batch, encoders = parts("others", "pairs")
+    still, moving = (make_loss(C.projected(learn=learn), *encoders) for learn in (False, True))
+    expected = loss_and_gradient(still, ours, theirs, batch, encoders)
+    assert_same(loss_and_gradient(moving, ours, theirs, batch, encoders), expected)
+    matrix = projection(*encoders)
+
+    @jax.jit
+    def by_weights(weights, ours, theirs, batch):
+        return jax.grad(lambda weights: moving(pair_of(ours, theirs, batch, encoders), weights).mean)(weights)
+
+    weights = moving.parameters(nnx.Rngs(0), 1, 1)
+    np.testing.assert_allclose(weights(matrix.student), matrix.weights, rtol=1e-5)
+    gradient = by_weights(weights, ours, theirs, batch).logs[...]
+    of_symbol = jax.ops.segment_sum(gradient, matrix.student, encoders[0].vocabulary.size)
+    parts_of_symbol = np.bincount(matrix.student)[matrix.student]
+    assert float(jnp.abs(gradient[parts_of_symbol > 1]).max()) > 1e-6
+    np.testing.assert_allclose(of_symbol, 0, atol=1e-6)
 
 
 def test_what_goes_together_is_in_one_pair():
