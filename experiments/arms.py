@@ -15,7 +15,7 @@ from absl import flags
 from lexitok.analysis import read_run, write_comparison
 from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, config_maker, run_arm
 from lexitok.analysis.arm_speeds import measure_arms, speeds_table
-from lexitok.analysis.equal_flops import solve_shape
+from lexitok.analysis.equal_flops import cost, solve_shape
 from lexitok.config.files import load_module, override
 from lexitok.config.flags import run
 
@@ -47,7 +47,9 @@ def main() -> None:
     for arm in arms:
         make = config_maker(f"{CONFIG.value}:{arm},{VARIANT.value}", changes, out)
         rates = (best_rate(base / LIKE.value / arm),) if LIKE.value else tuple(map(float, RATES.value))
-        runs += run_arm(make, arm, Plan(out, SWEEP.value, BYTES.value, rates, SEEDS.value, PROBE.value))
+        step = cost(make()).bytes_per_step
+        plan = Plan(out, SWEEP.value / step, BYTES.value / step, rates, SEEDS.value, PROBE.value)
+        runs += run_arm(make, arm, plan)
     if ROUNDS.value:
         speeds = speeds_table(measure_arms(runs[:: SEEDS.value], rounds=ROUNDS.value))
         (out / "speeds.md").write_text(speeds, encoding="utf-8")

@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import probe_run
 from lexitok.config import asking_router
 from lexitok.config.files import load_config
@@ -24,16 +23,16 @@ class Plan:
 
     Attributes:
       out: folder; an arm's runs are in a folder of its name.
-      sweep_bytes: raw bytes of each run of the sweep.
-      bytes: raw bytes of each longer run.
+      sweep_steps: of each run of the sweep.
+      steps: of each longer run.
       rates: learning rates that are tried; with a single one, nothing is swept.
       seeds: how many longer runs.
-      probe_bytes: of validation documents, for the robustness probe.
+      probe_bytes: of validation documents, for the robustness probe; 0: none.
     """
 
     out: Path
-    sweep_bytes: int
-    bytes: int
+    sweep_steps: float | int
+    steps: float | int
     rates: tuple[float, ...]
     seeds: int
     probe_bytes: int
@@ -48,23 +47,19 @@ def run_arm(make_config: Callable[[], ConfigDict], arm: str, plan: Plan) -> list
       plan: what to do.
 
     Returns:
-      The longer runs, with `robustness` in their results.
+      The longer runs, with `robustness` in their results if there is a probe.
     """
-    bytes_per_step = cost(make_config()).bytes_per_step
     folder = plan.out / arm
     rate = plan.rates[0]
     if len(plan.rates) > 1:
-        swept = {
-            lr: _run(make_config(), folder / f"rate_{lr:g}", plan.sweep_bytes / bytes_per_step, lr, 0)
-            for lr in plan.rates
-        }
+        swept = {lr: _run(make_config(), folder / f"rate_{lr:g}", plan.sweep_steps, lr, 0) for lr in plan.rates}
         rate = min(swept, key=lambda lr: swept[lr].result["bpb"])
         log.info("%s: best rate %g of %s", arm, rate, {lr: round(r.result["bpb"], 4) for lr, r in swept.items()})
     runs = []
     for seed in range(plan.seeds):
         where = folder / f"seed_{seed}"
-        run = _run(make_config(), where, plan.bytes / bytes_per_step, rate, seed)
-        if "robustness" not in run.result:
+        run = _run(make_config(), where, plan.steps, rate, seed)
+        if plan.probe_bytes and "robustness" not in run.result:
             run.add_result("robustness", probe_run(run, max_bytes=plan.probe_bytes))
         runs.append(read_run(where))
         jax.clear_caches()
@@ -98,7 +93,7 @@ def _entropy_run(where: Path, changes: Sequence[str]) -> Path:
     return where
 
 
-def _run(config: ConfigDict, workdir: Path, steps: float, rate: float, seed: int) -> Run:
+def _run(config: ConfigDict, workdir: Path, steps: float | int, rate: float, seed: int) -> Run:
     if not (workdir / "result.json").exists():
         config.train.steps = max(2, round(steps))
         config.train.checkpoint_every = config.train.eval_every = config.train.steps

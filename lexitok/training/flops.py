@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from lexitok.data.batch import Batch
 from lexitok.ops.read_out import Query
@@ -75,4 +76,6 @@ def forward_flops(function: Callable[..., Any], *abstract_args: Any) -> float:
 
 def _flops(function: Callable[..., Any], args: tuple[Any, ...], trained: tuple[Any, ...]) -> float:
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), args)
-    return count(jax.make_jaxpr(function)(*shapes).jaxpr, jax.tree.leaves(trained)).flops
+    jaxpr = jax.make_jaxpr(function)(*shapes).jaxpr
+    used = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), instantiate=True)[0]  # what nothing is made of is not computed
+    return count(used, jax.tree.leaves(trained)).flops

@@ -8,6 +8,7 @@ from samples import small_config
 from lexitok.analysis import read_run
 from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, run_arm
 from lexitok.analysis.arm_speeds import ArmSpeed, measure_arms, speeds_table
+from lexitok.analysis.equal_flops import cost
 from lexitok.analysis.evaluating import evaluate_run, evaluate_sources
 
 WORDS = "the small ship went over the old sea and came to the old town again. " * 12
@@ -28,8 +29,10 @@ def found(tmp_path_factory):
     for split in ("train", "validation"):
         lines = (json.dumps({"text": f"{i} {WORDS}"}) for i in range(12))
         (out / f"{split}.jsonl").write_text("\n".join(lines))
-    plan = Plan(out, sweep_bytes=2000, bytes=4000, rates=(1e-5, 3e-2), seeds=1, probe_bytes=1000)
-    runs = run_arm(lambda: make_config(f"jsonl:{out}/{{split}}.jsonl"), "small", plan)
+    source = f"jsonl:{out}/{{split}}.jsonl"
+    steps = 4000 / cost(make_config(source)).bytes_per_step
+    plan = Plan(out, sweep_steps=steps / 2, steps=steps, rates=(1e-5, 3e-2), seeds=1, probe_bytes=1000)
+    runs = run_arm(lambda: make_config(source), "small", plan)
     return plan, runs
 
 

@@ -246,3 +246,9 @@ def test_nothing_is_allocated_and_arrays_do_too():
     huge = jax.ShapeDtypeStruct((2**20, 2**20), jnp.float32)
     assert forward_flops(lambda a: a @ a, huge) == 2.0 * 2**60
     assert forward_flops(lambda a: a @ a, np.ones((3, 3), np.float32)) == 54
+
+
+def test_what_nothing_is_made_of_is_not_counted():
+    """The compiler leaves it out, too: a teacher that no loss looks at costs nothing."""
+    assert forward_flops(lambda x, w: (x @ w, x)[1], X, W) == 0
+    assert forward_flops(lambda x, w: x @ w, X, W) == ONE
