@@ -4,6 +4,7 @@ python experiments/evaluate.py --run=runs/hat --source='jsonl:data/{split}.jsonl
 python experiments/evaluate.py --run=runs/hat --bytes=200000 --robustness
 python experiments/evaluate.py --run=runs/hat --bytes=10000 --source='jsonl:data/km.{split}.jsonl.xz' \
     --source='jsonl:data/ko.{split}.jsonl.xz'
+python experiments/evaluate.py --run=runs/moved_qwen --ensemble=runs/moved_gemma --bytes=100000
 
 One source gives all figures; several give a line each of a table.
 """
@@ -17,16 +18,26 @@ from absl import flags
 from lexitok.analysis import read_run
 from lexitok.analysis.evaluating import evaluate_run, evaluate_sources, probe_run
 from lexitok.config.flags import run
+from lexitok.models.ensemble import MEANS
 from lexitok.runs.run import Run
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 SOURCE = flags.DEFINE_multi_string("source", [], "Source of the documents, or several; the run's own if not given.")
+ENSEMBLE = flags.DEFINE_multi_string(
+    "ensemble", [], "Runs of the same tokenizer: the mean of all predictions is scored."
+)
+MEAN = flags.DEFINE_enum("mean", "probability", MEANS, "What an ensemble is the mean of.")
 SPLIT = flags.DEFINE_string("split", "validation", "Split of the source.")
 BYTES = flags.DEFINE_integer("bytes", 0, "Whole documents up to so many bytes; 0: all.")
 DOCUMENTS = flags.DEFINE_string("documents", None, "File for the score of each document, one a line.")
 ROBUSTNESS = flags.DEFINE_bool(
     "robustness", False, "Also on perturbed text; kept in the run's result.json, for experiments/compare.py."
 )
+
+
+@flags.multi_flags_validator(["ensemble", "robustness"], message="--robustness is of a single run")
+def _one_run(values: dict) -> bool:
+    return not (values["ensemble"] and values["robustness"])
 
 
 @flags.multi_flags_validator(
@@ -41,7 +52,7 @@ def main() -> None:
     if len(SOURCE.value) > 1:
         return _table(which)
     text = {"source": SOURCE.value[0] if SOURCE.value else None, "split": SPLIT.value, "max_bytes": BYTES.value}
-    evaluation = evaluate_run(which, **text)
+    evaluation = evaluate_run(which, **text, others=_others(), mean=MEAN.value)
     result: dict[str, Any] = evaluation.summary()
     if DOCUMENTS.value:
         evaluation.save_documents(Path(DOCUMENTS.value))
@@ -51,9 +62,14 @@ def main() -> None:
     print(json.dumps(result, indent=1))
 
 
+def _others() -> list[Path]:
+    return [Path(other) for other in ENSEMBLE.value]
+
+
 def _table(which: Run) -> None:
     columns = {"documents": "d", "bytes": "d", "bpb": ".3f", "next_word_accuracy": ".3f", "bytes_per_unit": ".2f"}
-    evaluations = evaluate_sources(which, SOURCE.value, split=SPLIT.value, max_bytes=BYTES.value)
+    text = {"split": SPLIT.value, "max_bytes": BYTES.value}
+    evaluations = evaluate_sources(which, SOURCE.value, **text, others=_others(), mean=MEAN.value)
     for i, (source, evaluation) in enumerate(zip(SOURCE.value, evaluations, strict=True)):
         summary = evaluation.summary()
         if i == 0:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from lexitok.distill.pair import Pair, Side
 from lexitok.interfaces.bound import TableBound
+from lexitok.ops.read_out.positions import cut, joined
 from lexitok.ops.read_out.reference import logits
 from lexitok.sharding.rows import ROWS, row_ways
 
@@ -119,14 +120,6 @@ def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
 
 
 def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: Any) -> Float[Array, "B K"]:
-    B, K = rows[0][0][1].shape[:2]
-    size = min(chunk, K)
-    chunks = -(-K // size)
-
-    def cut(x: Array) -> Array:
-        padded = jnp.pad(x, [(0, 0), (0, chunks * size - K)] + [(0, 0)] * (x.ndim - 2))
-        return jnp.moveaxis(padded.reshape(B, chunks, size, *x.shape[2:]), 1, 0)
-
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(weights: Any, rows: Any) -> Float[Array, "B C"]:
         sides, (rows, more), (tables, learnt) = [], rows, weights
@@ -135,8 +128,8 @@ def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: An
             sides.append(SpanLogits(flat.reshape(*h.shape[:3], -1), targets, there))
         return of(*sides, *more, *learnt)
 
-    values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, jax.tree.map(cut, rows))[1]
-    return jnp.moveaxis(values, 0, 1).reshape(B, -1)[:, :K]
+    values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, cut(rows, chunk))[1]
+    return joined(values, rows[0][0][1].shape[1])
 
 
 def mean_over_targets(x_BxCxmxV: Float[Array, "B C m V"], side: SpanLogits) -> Float[Array, "B C V"]:

@@ -23,6 +23,7 @@ from lexitok.data.encoders import Encoder
 from lexitok.data.placement import put_batch
 from lexitok.data.windows import eval_batches
 from lexitok.evals.evaluate import EvaluationError
+from lexitok.ops.read_out.positions import cut, joined
 from lexitok.sharding import replicated
 
 
@@ -130,7 +131,7 @@ def _kept(out: NamedSharding | None) -> Any:
         """At each position `[B, S]`: the probability that a drawn token is kept, and whether the likeliest is."""
         models = (draft, target)
         bounds = [model.interface.bind(batch.seeds_B, batch.vocabulary) for model in models]
-        hidden = [_in_chunks(model.features(batch)["hidden"], chunk) for model in models]
+        hidden = cut([model.features(batch)["hidden"] for model in models], chunk)
 
         def of_chunk(h: list[Float[Array, "B C D"]]) -> tuple[Float[Array, "B C"], Array]:
             logits = [bound.logits(x)[..., :V] for bound, x in zip(bounds, h, strict=True)]
@@ -138,19 +139,6 @@ def _kept(out: NamedSharding | None) -> Any:
             same = jnp.argmax(logits[0], axis=-1) == jnp.argmax(logits[1], axis=-1)
             return jnp.minimum(p, q).sum(axis=-1), same
 
-        S = batch.tokens.symbols_BxS.shape[1]
-        return jax.tree.map(
-            lambda x: jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)[:, :S], jax.lax.map(of_chunk, hidden)
-        )
+        return joined(jax.lax.map(of_chunk, hidden), batch.tokens.symbols_BxS.shape[1])
 
     return kept
-
-
-def _in_chunks(h_BxSxD: Float[Array, "B S D"], chunk: int) -> Float[Array, "chunks B C D"]:
-    B, S, D = h_BxSxD.shape
-    padded = jnp.pad(h_BxSxD, ((0, 0), (0, -S % chunk), (0, 0)))
-    return jnp.moveaxis(padded.reshape(B, -1, chunk, D), 1, 0)
-
-
-def _joined_chunks(x: Array) -> Array:
-    return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)

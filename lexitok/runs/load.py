@@ -1,7 +1,7 @@
 """A trained model out of its run directory, on whatever devices there are."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lexitok.data.encoders import Encoder, make_encoder
 from lexitok.data.sources import open_source
 from lexitok.made import is_made, with_made, without_made
 from lexitok.models.build import evaluated, model_for
+from lexitok.models.ensemble import Ensemble
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord
 from lexitok.runs.parameters import read_parameters
@@ -39,7 +40,7 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
       RunError: the parameters in the checkpoint are not those of the model that its config describes, or not finite.
       CheckpointError: there is no such checkpoint, or it is damaged.
     """
-    path = run.path if isinstance(run, Run) else Path(run)
+    path = _path(run)
     checkpoint = read_parameters(path, step)
     encoder = encoder_of(checkpoint.record)
     like = evaluated(abstract_model(checkpoint.config, encoder))
@@ -47,6 +48,27 @@ def load_model(run: Run | str | Path, step: int | None = None) -> tuple[Any, Enc
     log.info("loaded step %d of %s", checkpoint.step, path)
     mesh = current_mesh()
     return jax.device_put(model, None if mesh is None else state_shardings(like, mesh)), encoder
+
+
+def load_ensemble(runs: Sequence[Run | str | Path], mean: str = "probability") -> tuple[Ensemble, Encoder]:
+    """The models of several runs as one (`lexitok.models.ensemble`), and the encoder of the first.
+
+    Raises:
+      RunError: their texts are not the same symbols, cut into the same units; and as `load_model`.
+      ValueError: an unknown mean.
+    """
+    loaded = [load_model(run) for run in runs]
+    models, encoders = zip(*loaded, strict=True)
+    kinds = [(e.kind, e.vocabulary.fingerprint, e.boundary) for e in encoders]
+    for run, kind in zip(runs, kinds, strict=True):
+        if kind != kinds[0]:
+            what = "vocabulary" if kind[1] != kinds[0][1] else "way to cut texts into units"
+            raise RunError(f"{_path(run)} has another {what} than {_path(runs[0])}: no mean of their predictions")
+    return Ensemble(models, mean), encoders[0]
+
+
+def _path(run: Run | str | Path) -> Path:
+    return run.path if isinstance(run, Run) else Path(run)
 
 
 def encoder_of(record: RunRecord) -> Encoder:

@@ -13,6 +13,7 @@ from lexitok.evals import evaluate
 from lexitok.models.build import model_for
 from lexitok.runs.checkpoints.files import CheckpointError, RunRecord
 from lexitok.runs.checkpoints.manager import Checkpoints
+from lexitok.runs.load import load_ensemble
 from lexitok.sharding import make_mesh
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.training.state import StateMaker
@@ -103,6 +104,20 @@ def test_parameters_that_are_not_finite_are_named(tmp_path, value):
     save_run(tmp_path, "bytes", broken=value)
     with pytest.raises(RunError, match=r"step 7 of .*: parameter 'backbone.norm.scale' has 1 values that are not"):
         load_model(tmp_path)
+
+
+def test_an_ensemble_is_of_runs_of_the_same_symbols(tmp_path):
+    """Equal bytes in equal units; else a position of one is not that of the other."""
+    for name, kind in (("a", "bytes"), ("b", "bytes"), ("c", "hat_v2")):
+        (tmp_path / name).mkdir()
+        save_run(tmp_path / name, kind)
+    ensemble, encoder = load_ensemble([tmp_path / "a", tmp_path / "b"])
+    alone, _ = load_model(tmp_path / "a")
+    how = {"rows": 2, "symbols": 48, "units": 32, "overlap": 0.5}
+    both, one = (evaluate(model, encoder, [TEXT * 2], **how).bpb for model in (ensemble, alone))
+    assert both == pytest.approx(one, rel=1e-5)  # runs of the same parameters
+    with pytest.raises(RunError, match="c has another (vocabulary|way to cut texts into units) than .*a"):
+        load_ensemble([tmp_path / "a", tmp_path / "c"])
 
 
 def test_a_run_without_checkpoints_says_so(tmp_path):

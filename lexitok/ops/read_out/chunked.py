@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from lexitok.ops.read_out import reference
+from lexitok.ops.read_out.positions import cut, joined, of_positions
 from lexitok.ops.read_out.query import Query, Reductions
 from lexitok.sharding.rows import ROWS
 
@@ -36,15 +37,15 @@ def _forward(softcap: float, h_BxSxD: Array, w_VxD: Array, query: Query) -> tupl
     split = _split(len(h_BxSxD), len(w_VxD))
 
     def over_chunks(h: Array, w: Array, query: Query) -> Reductions:
-        positions, group_of_V = _positions_of(query)
+        positions, group_of_V = of_positions(query)
 
         def step(_: None, chunk: tuple[Array, Query]) -> tuple[None, Reductions]:
             h, positions = chunk
             asked = dataclasses.replace(positions, group_of_V=group_of_V)
             return None, _reduced(_logits(h, w, softcap), asked, split.vocabulary)
 
-        chunks = _cut((h, positions), query.chunk)
-        return _joined(jax.lax.scan(step, None, chunks)[1], h.shape[1])
+        chunks = cut((h, positions), query.chunk)
+        return joined(jax.lax.scan(step, None, chunks)[1], h.shape[1])
 
     found = split.over(over_chunks, "hwq", "r")(h_BxSxD, w, query)
     return found, (h_BxSxD, w_VxD, query, found)
@@ -55,7 +56,7 @@ def _backward(softcap: float, kept: Any, cotangents: Reductions) -> tuple[Array,
     split = _split(len(h_BxSxD), len(w_VxD))
 
     def over_chunks(h: Array, w: Array, query: Query, found: Reductions, given: Reductions) -> tuple[Array, Array]:
-        positions, group_of_V = _positions_of(query)
+        positions, group_of_V = of_positions(query)
 
         def step(dw: Array, chunk: Any) -> tuple[Array, Array]:
             h, positions, found, given = chunk
@@ -68,9 +69,9 @@ def _backward(softcap: float, kept: Any, cotangents: Reductions) -> tuple[Array,
             dh = jnp.einsum("BSV,VD->BSD", dl, w, preferred_element_type=jnp.float32)
             return dw + jnp.einsum("BSV,BSD->VD", dl, h, preferred_element_type=jnp.float32), dh
 
-        chunks = _cut((h, positions, found, given), query.chunk)
+        chunks = cut((h, positions, found, given), query.chunk)
         dw, dh = jax.lax.scan(step, jnp.zeros(w.shape, jnp.float32), chunks, reverse=True)
-        return split.sum_over_vocabulary(_joined(dh, h.shape[1])), split.sum_over_rows(dw)
+        return split.sum_over_vocabulary(joined(dh, h.shape[1])), split.sum_over_rows(dw)
 
     w = w_VxD.astype(h_BxSxD.dtype)
     dh, dw = split.over(over_chunks, "hwqrr", "hd")(h_BxSxD, w, query, found, cotangents)
@@ -82,29 +83,6 @@ _read_out.defvjp(_forward, _backward)
 
 def _logits(h: Array, w: Array, softcap: float) -> Array:
     return reference.logits(h, w, softcap)
-
-
-def _positions_of(query: Query) -> tuple[Query, Any]:
-    """What of a query belongs to positions, and the groups of symbols."""
-    return dataclasses.replace(query, group_of_V=None), query.group_of_V
-
-
-def _cut(tree: Any, chunk: int) -> Any:
-    """`[B, S, ...]` to `[chunks, B, chunk, ...]`; the last chunk is filled with zeros. Along `S`, so rows stay put."""
-
-    def cut(x: Array) -> Array:
-        B, S = x.shape[:2]
-        size = min(chunk, S)
-        chunks = -(-S // size)
-        padded = jnp.pad(x, [(0, 0), (0, chunks * size - S)] + [(0, 0)] * (x.ndim - 2))
-        return jnp.moveaxis(padded.reshape(B, chunks, size, *x.shape[2:]), 1, 0)
-
-    return jax.tree.map(cut, tree)
-
-
-def _joined(tree: Any, S: int) -> Any:
-    """What `_cut` took apart, without what filled the last chunk."""
-    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1, *x.shape[3:])[:, :S], tree)
 
 
 @dataclasses.dataclass(frozen=True)
