@@ -5,7 +5,8 @@ python experiments/distill.py --teacher=runs/small_base --student=bytes,tiny --s
 
 A student is a variant of configs/distill.py; a loss is added to the nats of the text, which stand alone as `text`.
 Each gets the same data, steps and search of a learning rate, and `text` also as many FLOPs as the dearest loss takes.
-What is there already is not run again.
+What is there already is not run again. Where the teacher has learnt the source `markov` (configs/markov.py), whose
+probabilities are known, a table says what each student has yet to learn of it.
 """
 
 from pathlib import Path
@@ -14,7 +15,7 @@ from absl import flags
 
 from lexitok.analysis import write_comparison
 from lexitok.analysis.arm_runs import Plan
-from lexitok.analysis.distilled import arm_folder, compare_losses
+from lexitok.analysis.distilled import above_source, arm_folder, compare_losses
 from lexitok.config.flags import run
 
 TEACHER = flags.DEFINE_string("teacher", None, "Directory of the teacher's run.", required=True)
@@ -35,6 +36,8 @@ def main() -> None:
         plan = Plan(out, SWEEP.value, STEPS.value, tuple(map(float, RATES.value)), SEEDS.value, 0)
         runs = compare_losses(TEACHER.value, student, LOSS.value, plan, changes=SET.value, equal=EQUAL.value)
         print(write_comparison(runs, out / "compare"))
+        if (known := above_source(runs)) is not None:
+            print(known)
 
 
 if __name__ == "__main__":

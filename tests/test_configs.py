@@ -53,6 +53,7 @@ VARIANTS = {
     "distill": (),  # of a teacher's run: tests/training/test_distillation.py
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
     "hypernetwork": ("tiny", "small", "gemma3_270m", "imitation,small", "published,small"),
+    "markov": ("",),
     "small_base": ("seed0",),
     "family": ("hat_v2,english", "subword,khmer"),
 }

@@ -7,7 +7,11 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from lexitok.analysis.arm_runs import Plan, run_arm
+from lexitok.analysis.arms import make_arms
+from lexitok.analysis.paired import spread
 from lexitok.config.files import load_config
+from lexitok.data import markov
+from lexitok.data.sources import open_source
 from lexitok.distill.losses import LOSSES
 from lexitok.runs.run import Run
 from lexitok.training.ahead_of_time import abstract_batch
@@ -85,3 +89,34 @@ def _flops(make: Callable[[], ConfigDict]) -> float:
 def arm_folder(out: Path, student: str) -> Path:
     """Where the runs of a student are."""
     return out / student.replace(",", "_")
+
+
+def above_source(runs: Sequence[Run]) -> str | None:
+    """What each arm has yet to learn of a source whose probabilities are known, as a table.
+
+    It is how many nats a byte more than the source itself a model gives the documents of its last evaluation: the mean
+    over seeds, and the smallest and largest.
+
+    Args:
+      runs: arms, each of some seeds.
+
+    Returns:
+      None where the text is not of the source `markov`.
+    """
+    arms = make_arms(runs)
+    lines = ["| run | nats a byte above the source | of seeds |", "|---|---:|---|"]
+    for arm in arms:
+        if any(run.config.data.source != "markov" for run in arm.runs):
+            return None
+        found = spread([_above(run) for run in arm.runs])
+        lines.append(f"| {arm.name} | {found.mean:.4f} | {found.low:.4f}..{found.high:.4f} ({found.n}) |")
+    return "\n".join(lines)
+
+
+def _above(run: Run) -> float:
+    c, scores = run.config, run.documents()
+    if scores is None:
+        raise ValueError(f"{run.path} has no scores of documents")
+    corpus = open_source(c.data.source, c.data.validation_split, cache=c.data.cache, field=c.data.field)
+    own = [markov.nats(document.data) for document in corpus.documents(c.eval.bytes)]
+    return float((scores.nats.sum() - sum(own)) / scores.bytes.sum())

@@ -9,11 +9,11 @@ from typing import Any, SupportsIndex, cast
 import grain
 import tensorflow_datasets as tfds
 
-from lexitok.data import digits, stdlib
+from lexitok.data import digits, markov, stdlib
 from lexitok.data.prepare import Recipe, prepared
 from lexitok.data.readers import READERS, SPLITS, RawDocument, Reader, SourceError, fixed_part, matching_files
 
-KINDS = ("stdlib", "digits", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
+KINDS = ("stdlib", "digits", "markov", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
 _WEIGHT = re.compile(r"\s*([0-9.]+(?:e-?[0-9]+)?)\s*\*\s*(?=[a-z])")
 _STORED_FIELD = "text"  # of what `prepare` writes
 
@@ -200,7 +200,17 @@ def _digits_recipe() -> Recipe:
     )
 
 
-_EMBEDDED = {"stdlib": _stdlib_recipe, "digits": _digits_recipe}  # sources without files
+def _markov_recipe() -> Recipe:
+    return Recipe(
+        name="markov",
+        description="A language of nine letters whose probabilities are known.",
+        license=markov.LICENSE,
+        state=[markov.VERSION, markov.DOCUMENTS, markov.BYTES, markov.CONCENTRATION],
+        read={"": markov.read_markov},
+    )
+
+
+_EMBEDDED = {"stdlib": _stdlib_recipe, "digits": _digits_recipe, "markov": _markov_recipe}  # sources without files
 
 
 def _files_recipe(name: str, kind: str, pattern: str, field: str) -> Recipe:

@@ -144,7 +144,7 @@ def test_mixtures_take_turns_by_weight(tmp_path, read):
 @pytest.mark.parametrize("spec", ["", "stdlb", "text:", "csv:a.csv", "stdlib:x", "stdlib+text:a"])
 def test_unknown_sources_say_what_there_is(read, spec):
     """A typing mistake in a source."""
-    with pytest.raises(SourceError, match="unknown source .*stdlib, digits, text:GLOB, jsonl:GLOB, .*tfds:NAME"):
+    with pytest.raises(SourceError, match="unknown source .*stdlib, digits, markov, text:GLOB, .*tfds:NAME"):
         read(spec)
 
 
