@@ -1,5 +1,6 @@
 """A student and a teacher of random parameters, on texts that both read, each in its own tokens."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from samples import TEXT, Greedy, Pairs, made, small_config
 
+from lexitok import config as C
 from lexitok.data.batch import Batch, Budget
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece
@@ -39,6 +41,27 @@ class Others(Greedy):
         super().__init__(Vocabulary(tokens, frozenset((V - 2, V - 1)), bos=V - 2, eot=V - 1, pad=V - 1))
 
 
+# One of each kind, and what settings change most.
+LOSSES = {
+    "next_symbol": C.distillation().losses.next_symbol,
+    "alm": C.alm(),
+    "alm of tokens": C.alm(outcome="tokens", threshold=0.0, per="token"),
+    "one_to_one": C.one_to_one(),
+    "one_to_one of all": C.one_to_one(top_k=0, divergence="jensen_shannon", temperature=2.0, chunk=7),
+    "projected": C.projected(temperature=2.0),
+    "projected by a matrix that learns": C.projected(learn=True),
+    "hybrid": C.hybrid(),
+    "gold": C.gold(),
+    "simct": C.simct(),
+    "byte_prefix": C.byte_prefix(),
+    "byte_prefix but white space": C.byte_prefix(mask_whitespace=True, divergence="jensen_shannon", chunk=9),
+    "mined": C.mined(),
+    "dskd": C.dskd(),
+    "uld": C.uld(),
+    "hidden_states": C.hidden_states(),
+    "hidden_states of a matrix": C.hidden_states(project=True),
+}
+
 TOKENIZERS = {"pairs": Pairs, "others": Others}
 
 
@@ -66,11 +89,14 @@ def aligned_batch(student: Encoder, teacher: Encoder, documents: Sequence[Sequen
     return jax.tree.map(jnp.asarray, packed)
 
 
-def pair_of(student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, Encoder]) -> Pair:
-    """Both models on the batch."""
+def pair_of(
+    student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, Encoder], dtype: Any = jnp.float32
+) -> Pair:
+    """Both models on the batch, with hidden states of a dtype."""
     groups = [jnp.asarray(beginnings(encoder.vocabulary)) for encoder in encoders]
     queries = [Query(group_of_V=group, groups=2, chunk=48) for group in groups]
-    ours, theirs = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
+    reads = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
+    ours, theirs = (dataclasses.replace(read, hidden_BxSxD=read.hidden_BxSxD.astype(dtype)) for read in reads)
     spans = batch.alignment.spans
     return Pair(
         Side(ours, ours.read_out(queries[0]), batch.alignment.of_first_BxS, spans),
@@ -78,11 +104,17 @@ def pair_of(student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, E
     )
 
 
+def parameters_of(loss: Any, student: Any, teacher: Any) -> Any:
+    """What a loss learns beside the student, at first."""
+    make = loss.parameters
+    if make is None:
+        return None
+    return make(nnx.Rngs(params=jax.random.key(0)), hidden_width(student), hidden_width(teacher))
+
+
 def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, encoders: Any) -> tuple[Any, Any]:
     """The mean that a loss comes to, and its gradient by the student, compiled together."""
-    make = loss.parameters
-    widths = hidden_width(student), hidden_width(teacher)
-    parameters = None if make is None else make(nnx.Rngs(params=jax.random.key(0)), *widths)
+    parameters = parameters_of(loss, student, teacher)
 
     @jax.jit
     def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from pairs import aligned_batch, loss_and_gradient, model_of, pair_of
+from pairs import LOSSES, aligned_batch, loss_and_gradient, model_of, pair_of
 from samples import Greedy, slow, slow_if
 
 from lexitok import config as C
@@ -29,25 +29,6 @@ from lexitok.sharding.rows import put_rows
 from lexitok.text.alignment import NONE
 from lexitok.text.vocabulary import Vocabulary
 
-LOSSES = {
-    "next_symbol": C.distillation().losses.next_symbol,
-    "alm": C.alm(),
-    "alm of tokens": C.alm(outcome="tokens", threshold=0.0, per="token"),
-    "one_to_one": C.one_to_one(),
-    "one_to_one of all": C.one_to_one(top_k=0, divergence="jensen_shannon", temperature=2.0, chunk=7),
-    "projected": C.projected(temperature=2.0),
-    "projected by a matrix that learns": C.projected(learn=True),
-    "hybrid": C.hybrid(),
-    "gold": C.gold(),
-    "simct": C.simct(),
-    "byte_prefix": C.byte_prefix(),
-    "byte_prefix but white space": C.byte_prefix(mask_whitespace=True, divergence="jensen_shannon", chunk=9),
-    "mined": C.mined(),
-    "dskd": C.dskd(),
-    "uld": C.uld(),
-    "hidden_states": C.hidden_states(),
-    "hidden_states of a matrix": C.hidden_states(project=True),
-}
 COVERING = (
     "alm",
     "one_to_one of all",
