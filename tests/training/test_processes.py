@@ -19,6 +19,7 @@ from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
 from lexitok.text.bits import bits_per_byte
+from lexitok.training.loop import train
 from lexitok.training.processes import ProcessesError, join
 from lexitok.training.setup import make_setup
 
@@ -85,7 +86,8 @@ def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, 
     """Parameters and bits per byte after steps of one process on the rows of both."""
     c = load_config(config, [*settings, f"train.steps={steps}"])
     setup = make_setup(c, devices=jax.devices()[:4])
-    shares = [train_iterator(c, setup.encoder, share=(i, 2)) for i in range(2)]
+    second = setup.objective.second
+    shares = [train_iterator(c, setup.encoder, share=(i, 2), second=second) for i in range(2)]
     found = []
     with jax.set_mesh(setup.mesh):
         state, step = setup.init_state(), setup.step()
@@ -110,7 +112,21 @@ def test_two_processes_are_one(config, more, settings, tmp_path):
     They stop after two steps, and go on for two more: the checkpoint has the place of both in the data. What no
     checkpoint has, as pictures, both make again.
     """
-    workdir, config, settings = tmp_path / "run", f"{CONFIGS}/{config}", [*settings, *more]
+    assert_two_are_one(tmp_path / "run", f"{CONFIGS}/{config}", [*settings, *more])
+
+
+@pytest.mark.slow
+def test_two_processes_have_a_teacher_as_one_has(settings, tmp_path):
+    """A second tokenisation in their rows, and what losses learn and remember."""
+    alone = [*settings, "train.steps=2", "mesh.data=4"]
+    train(load_config(f"{CONFIGS}/subword.py:tiny", alone), tmp_path / "teacher")
+    losses = ("alm.weight=1.0", "hidden_states.weight=0.5", "hidden_states.project=True")
+    more = [*(f"objective.losses.{loss}" for loss in losses), "objective.weighting.kind=gradnorm"]
+    more += ["data.symbols=160", "objective.teacher.symbols=80"]
+    assert_two_are_one(tmp_path / "run", f"{CONFIGS}/distill.py:{tmp_path}/teacher,bytes", [*settings, *more])
+
+
+def assert_two_are_one(workdir: Path, config: str, settings: list[str]) -> None:
     run_two(workdir, config, [*settings, "train.steps=2", "optimizer.schedule=constant"])
     ended = run_two(workdir, config, [*settings, "train.steps=4", "optimizer.schedule=constant"])
     expected, bpb = of_one_process(config, [*settings, "optimizer.schedule=constant"], 4)
