@@ -19,6 +19,9 @@ mean of their parts, and what the network adds, trained in one phase (tokenkit, 
     python experiments/train.py --config=configs/hypernetwork.py:tiny,published --config.model.interface.run=runs/base \
         --config.train.start.run=runs/phase1 --workdir=runs/phase2
 
+With `alm`, as `small,alm`, text is also to be as likely under each drawn tokenizer as it is to the base model under its
+own (`lexitok.distill.losses.alm`).
+
 Of the published recipe are: 8 parts, the lexical loss's weight, AdamW's 0.95, decay 0.01, clipping at 0.1, 16,384
 tokens a step of imitation, both phases' rates, and, for `gemma3_270m`, 128 rows of 128 symbols. Steps, and the rate of
 the residual form, are ours: 200,000 steps are published, 10,000 of them of imitation.
@@ -37,7 +40,7 @@ that), so it is the host that sets the time. With any tokenizer's file for V, th
 
 from ml_collections import ConfigDict
 
-from lexitok.config import default_config, hypernetwork, imitation, table, token_lm, transformer
+from lexitok.config import default_config, distillation, hypernetwork, imitation, table, token_lm, transformer
 from lexitok.config.files import variant
 from lexitok.config.sizes import backbone
 
@@ -52,7 +55,7 @@ def get_config(arg: str = "") -> ConfigDict:
     c.optimizer.weight_decay, c.optimizer.clip = 0.01, 0.1
     _small(c)
     bases = {"tiny": _tiny, "small": _small, "gemma3_270m": _gemma3_270m}
-    return variant(c, arg, bases, imitation=_imitation, published=_published)
+    return variant(c, arg, bases, imitation=_imitation, published=_published, alm=_alm)
 
 
 def _made_of(c: ConfigDict, D: int, L: int, F: int) -> None:
@@ -114,6 +117,14 @@ def _published(c: ConfigDict) -> None:
     c.name = "hypernetwork_published"
     _without_heuristic(c)
     c.optimizer.lr = 6e-5
+
+
+def _alm(c: ConfigDict) -> None:
+    c.name = "hypernetwork_alm"
+    c.objective = distillation(next_symbol=1.0, alm=1.0)
+    teacher = c.objective.teacher
+    teacher.run = c.model.interface.get_ref("run")
+    teacher.symbols, teacher.shares = c.data.symbols, ("backbone",)
 
 
 def _without_heuristic(c: ConfigDict) -> None:

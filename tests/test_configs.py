@@ -52,7 +52,7 @@ VARIANTS = {
     "continued": (),  # its variants are of runs: tests/training/test_token_distillation.py
     "distill": (),  # of a teacher's run: tests/training/test_distillation.py
     "hat_pretrained": ("frozen", "joint", "joint,gpu1"),
-    "hypernetwork": ("tiny", "small", "gemma3_270m", "imitation,small", "published,small"),
+    "hypernetwork": ("tiny", "small", "gemma3_270m", "imitation,small", "published,small", "alm,small"),
     "markov": ("",),
     "small_base": ("seed0",),
     "family": ("hat_v2,english", "subword,khmer"),

@@ -150,6 +150,17 @@ class Tokenisation:
         """What a row has room for."""
         return Budget.of(self.encoder, self.symbols, self.units)
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """What of a pipeline's state says that it is this one."""
+        budget = self.budget
+        return {
+            "vocabulary": self.encoder.vocabulary.fingerprint,
+            "boundary": self.encoder.boundary,
+            "symbols": budget.S,
+            "units": budget.W,
+        }
+
 
 def empty_batch(
     rows: int,

@@ -35,3 +35,30 @@ def cut_offsets(places: Int8[np.ndarray, "ends"], most: int) -> list[int]:
         reached = places[starts[-1] : starts[-1] + most]
         starts.append(starts[-1] + most - int(reached[::-1].argmax()))
     return starts
+
+
+def cut_together_at(
+    places: Int8[np.ndarray, "n"], ends: tuple[np.ndarray, np.ndarray], most: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Where two sequences of symbols of the same text are cut: the numbers of symbols before each part.
+
+    As of `cut_offsets`, of the places at which symbols of both end.
+
+    Args:
+      places: how good it is to cut at each of them, in the order of the text; the last is its end.
+      ends: how many symbols of either sequence there are up to each, rising.
+      most: symbols of a part, of either.
+
+    Raises:
+      ValueError: from one place no further one is within reach; says how many symbols the next would take.
+    """
+    starts, at = [(0, 0)], 0  # the number of the place behind the last cut
+    while any(end[-1] - start > limit for end, start, limit in zip(ends, starts[-1], most, strict=True)):
+        reach = [start + limit for start, limit in zip(starts[-1], most, strict=True)]
+        stop = min(int(np.searchsorted(end, limit, side="right")) for end, limit in zip(ends, reach, strict=True))
+        if stop <= at:
+            further = " and ".join(str(int(end[at]) - start) for end, start in zip(ends, starts[-1], strict=True))
+            raise ValueError(f"the next place at which symbols of both end is {further} symbols further on")
+        at = stop - int(places[at:stop][::-1].argmax())
+        starts.append((int(ends[0][at - 1]), int(ends[1][at - 1])))
+    return starts

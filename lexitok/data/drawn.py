@@ -18,13 +18,14 @@ import grain
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Budget
+from lexitok.data.batch import Budget, Tokenisation
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.iterator import READ_AHEAD, TrainIterator, delivered
 from lexitok.data.packing import Group, Packed, Packing
 from lexitok.data.sources import Corpus, mixed, shuffled
 from lexitok.data.spelling import Spelled
-from lexitok.data.text_stream import TextStream
+from lexitok.data.text_stream import Beside, TextStream
+from lexitok.text.alignment import classes_of
 from lexitok.text.drawn.sampler import SamplerSettings, TokenizerSampler
 from lexitok.text.drawn.unigram import SPECIALS
 from lexitok.text.vocabulary import Tokenizer
@@ -80,6 +81,7 @@ def drawn_iterator(
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
     epochs: int | None = None,
+    second: Tokenisation | None = None,
 ) -> TrainIterator:
     """Batches of `rows` rows of `symbols` symbols, or of a share of the rows, each with a vocabulary of its own.
 
@@ -93,6 +95,7 @@ def drawn_iterator(
         of this one. What is drawn depends on it.
       share: its number, and among how many the rows are divided.
       epochs: how often to go through the documents; None: without end.
+      second: a tokenisation of the same bytes, which each batch then holds beside that of the drawn tokenizer.
 
     Raises:
       ValueError: the rows cannot be divided, or as `Spelled`.
@@ -106,8 +109,8 @@ def drawn_iterator(
         weights = list(corpus.weights)
     documents = [part.to_iter_dataset(READ_AHEAD) for part in parts]
     budget = Budget(symbols, None, pad=list(SPECIALS).index("pad"))
-    packing = Packing(rows, budget, None, bins=rows, seed=seed, share=share)
-    settings = {
+    packing = Packing(rows, budget, None if second is None else second.budget, bins=rows, seed=seed, share=share)
+    settings: dict[str, Any] = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),
         "tokenizers": {
@@ -122,7 +125,9 @@ def drawn_iterator(
         "shard": list(share),
         "epochs": epochs,
     }
-    return delivered(DrawnIterDataset(documents, weights, source, drawing, packing), workers, settings)
+    if second is not None:
+        settings["second"] = second.described
+    return delivered(DrawnIterDataset(documents, weights, source, drawing, packing, second), workers, settings)
 
 
 class DrawnIterDataset(grain.IterDataset):
@@ -135,9 +140,11 @@ class DrawnIterDataset(grain.IterDataset):
         source: Tokenizer,
         drawing: Drawing,
         packing: Packing,
+        second: Tokenisation | None = None,
     ):
         super().__init__(parents)
         self._weights, self._source, self._drawing, self._packing = weights, source, drawing, packing
+        self._second = second
         self._worker = 0
 
     def set_slice(self, sl: slice, sequential_slice: bool = False) -> None:
@@ -150,7 +157,8 @@ class DrawnIterDataset(grain.IterDataset):
     def __iter__(self) -> grain.DatasetIterator:
         parents = [iter(parent) for parent in self.parents]
         spelled = Spelled(self._source, self._drawing.parts)
-        return DrawnIterator(parents, self._weights, spelled, self._drawing.settings, self._packing, self._worker)
+        settings = self._drawing.settings
+        return DrawnIterator(parents, self._weights, spelled, settings, self._packing, self._worker, self._second)
 
 
 class DrawnIterator(grain.DatasetIterator):
@@ -164,9 +172,13 @@ class DrawnIterator(grain.DatasetIterator):
         settings: SamplerSettings,
         packing: Packing,
         worker: int = 0,
+        second: Tokenisation | None = None,
     ):
         super().__init__(parents)
         self._weights, self._spelled, self._packing = weights, spelled, packing
+        self._beside = None
+        if second is not None:
+            self._beside = Beside(second.encoder, second.symbols, classes_of(second.encoder.vocabulary))
         stretch_bytes = min(settings.window_bytes, _BYTES_PER_SYMBOL * packing.rows * packing.first.S)
         self._streams = []
         for number, parent in enumerate(parents):
@@ -194,7 +206,7 @@ class DrawnIterator(grain.DatasetIterator):
         if tokenizer is None:
             return None
         group = Group(self._packing)
-        stream.fill(group, SubwordEncoder(tokenizer), self._packing.first.S)
+        stream.fill(group, SubwordEncoder(tokenizer), self._packing.first.S, self._beside)
         if group.is_empty:
             return None
         (packed,) = group.batches((self._packing.seed, number))

@@ -29,7 +29,7 @@ def train_iterator(
     Args:
       config: the whole configuration; its `data.tokenizers` is `own`, or `drawn` (`lexitok.data.drawn`).
       encoder: documents to symbols (`make_encoder`), where tokenizers are not drawn.
-      second: as of `batch_iterator`; None where tokenizers are drawn.
+      second: as of `batch_iterator`.
       share: its number and how many there are: the rows of a batch are divided among them, and the documents too where
         tokenizers are not drawn.
 
@@ -54,6 +54,7 @@ def train_iterator(
             seed=seed,
             workers=data.workers,
             share=share,
+            second=second,
         )
     return batch_iterator(
         corpus,
@@ -116,11 +117,6 @@ def batch_iterator(
     }
     if parts:
         settings["parts"] = list(parts)
-    if second is not None and other is not None:
-        settings["second"] = {
-            "vocabulary": second.encoder.vocabulary.fingerprint,
-            "boundary": second.encoder.boundary,
-            "symbols": other.S,
-            "units": other.W,
-        }
+    if second is not None:
+        settings["second"] = second.described
     return delivered(batches, workers, settings)

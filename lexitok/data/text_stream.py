@@ -3,16 +3,18 @@
 import dataclasses
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import numpy as np
 
-from lexitok.data.cuts import cut_offsets, places
+from lexitok.data.cuts import cut_offsets, cut_together_at, places
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import pieces_at
 from lexitok.data.packing import EMPTY_AT_MOST, CutDocument, Group, raw_bytes
 from lexitok.data.readers import RawDocument, SourceError
+from lexitok.data.two_streams import paired
+from lexitok.text.alignment import classes_of
 from lexitok.text.drawn.sampler import SamplerSettings, TokenizerSampler
 from lexitok.text.drawn.unigram import UnigramTokenizer
 
@@ -44,15 +46,58 @@ def stretches(raw: RawDocument, before: Any, most: int) -> Iterator[Stretch]:
         yield Stretch(raw.id, raw.data[start:stop], stop == len(raw.data), before, number)
 
 
-def cut_stretch(stretch: Stretch, offset: int, encoder: Encoder, S: int) -> CutDocument:
-    """The pieces of a stretch from a byte on, at most `S` symbols each, cut at words or else characters if possible."""
+class Beside(NamedTuple):
+    """A second tokenisation of what goes into rows.
+
+    Attributes:
+      encoder: of its symbols.
+      S: of a row.
+      classes: of its vocabulary (`lexitok.text.alignment.classes_of`).
+    """
+
+    encoder: Encoder
+    S: int
+    classes: np.ndarray
+
+
+def cut_stretch(stretch: Stretch, offset: int, encoder: Encoder, S: int, beside: Beside | None = None) -> CutDocument:
+    """The pieces of a stretch from a byte on, at most `S` symbols each, cut at words or else characters if possible.
+
+    With a second tokenisation they end where symbols of both do, and have both.
+
+    Raises:
+      ValueError: such places are further apart than a row is long; names the document.
+    """
     rest = stretch.data[offset:]
     stream, lossy = encoder.measure(rest, stretch.document)
     stop = len(stream) if stretch.ends else len(stream) - 1  # without `eot`
     nbytes = stream.nbytes[:stop]
-    starts = cut_offsets(places(rest)[np.cumsum(nbytes)], S)
-    pieces = pieces_at(stream, np.array(starts), stop)
-    return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy, stretch.ends)
+    if beside is None:
+        starts = cut_offsets(places(rest)[np.cumsum(nbytes)], S)
+        pieces = pieces_at(stream, np.array(starts), stop)
+        return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy, stretch.ends)
+    second, second_lossy = beside.encoder.measure(rest, stretch.document)
+    streams, stops = (stream, second), (stop, len(second) - (len(stream) - stop))
+    try:
+        starts = _shared_starts(rest, nbytes, second.nbytes[: stops[1]], (S, beside.S))
+    except ValueError as error:
+        raise ValueError(f"{stretch.document}: {error}: raise data.symbols and objective.teacher.symbols") from error
+    sides = [pieces_at(s, at, stop) for s, at, stop in zip(streams, np.array(starts).T, stops, strict=True)]
+    classes = classes_of(encoder.vocabulary), beside.classes
+    pieces = [paired(a, b, classes) for a, b in zip(*sides, strict=True)]
+    return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy or second_lossy, stretch.ends)
+
+
+def _shared_starts(text: bytes, first: np.ndarray, second: np.ndarray, most: tuple[int, int]) -> list[tuple[int, int]]:
+    """Where pieces begin, in symbols of these bytes each."""
+    ends = np.cumsum(first, dtype=np.int64), np.cumsum(second, dtype=np.int64)
+    shared = np.intersect1d(ends[0], ends[1])
+    shared = shared[shared > 0]
+    # Symbols without bytes go with what follows them, and those behind the last byte with what is before them.
+    counts = np.searchsorted(ends[0], shared) + 1, np.searchsorted(ends[1], shared) + 1
+    for count, end in zip(counts, ends, strict=True):
+        count[-1] = len(end)
+    return cut_together_at(places(text)[shared], counts, most)
 
 
 class TextStream:
@@ -115,12 +160,16 @@ class TextStream:
         self._unseen = 0
         return self._sampler.sample()
 
-    def fill(self, group: Group, encoder: Encoder, S: int) -> None:
-        """Puts text into the rows of a group, `S` symbols each, until a piece of it fits into none."""
+    def fill(self, group: Group, encoder: Encoder, S: int, beside: Beside | None = None) -> None:
+        """Puts text into the rows of a group, `S` symbols each, until a piece of it fits into none.
+
+        Raises:
+          ValueError: as `cut_stretch`.
+        """
         while self._ahead or self._read():
             stretch = self._ahead[0]
             if stretch.data:
-                cut = cut_stretch(stretch, self._offset, encoder, S)
+                cut = cut_stretch(stretch, self._offset, encoder, S, beside)
                 taken = group.take(cut, 0)
                 if taken < len(cut.pieces):
                     self._offset += sum(cut.nbytes[:taken])

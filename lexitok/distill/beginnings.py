@@ -1,8 +1,11 @@
 """Symbols that begin something new, by which the end of what came before is known (arXiv 2503.20083, section 3.2)."""
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
+from lexitok.data.spelling import Spelling
+from lexitok.text.matching import NONE
 from lexitok.text.vocabulary import Vocabulary
 
 SPACES = b" \t\n\r"
@@ -20,3 +23,10 @@ def beginnings(vocabulary: Vocabulary) -> Int[np.ndarray, "V"]:
         if not token or token[0] in SPACES:
             groups[i] = BEGINS
     return groups
+
+
+def beginnings_of_spelled(spelling: Spelling, source: Vocabulary) -> Int[Array, "V"]:
+    """As `beginnings`, of a vocabulary that is spelled in tokens of another: by the first of them."""
+    first_V = spelling.parts_VxP[:, 0]
+    of_source = jnp.asarray(beginnings(source))[jnp.maximum(first_V, 0)]
+    return jnp.where(first_V == NONE, BEGINS, of_source)

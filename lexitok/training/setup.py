@@ -194,12 +194,14 @@ def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
         return
     if config.text.kind != "subword":
         raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
-    if objective.second is not None:
-        raise SetupError(
-            f"objective.kind '{config.objective.kind}' asks for a second tokenisation of the text, and with "
-            "data.tokenizers 'drawn' there is only the drawn one"
-        )
     make_drawing(config.data.drawn)
+    if objective.second is not None:
+        spells = load_tokenizer(config.data.drawn.source).vocabulary.fingerprint
+        if spells != objective.second.encoder.vocabulary.fingerprint:
+            raise SetupError(
+                "with data.tokenizers 'drawn' the second tokenisation, as a teacher's, has to be that of "
+                f"data.drawn.source, in whose tokens the drawn ones are spelled: {config.data.drawn.source} is another"
+            )
 
 
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:

@@ -12,6 +12,7 @@ import pytest
 
 from lexitok.config import default_config
 from lexitok.config.files import to_json
+from lexitok.data.batch import Tokenisation
 from lexitok.data.drawn import Drawing, drawn_iterator, make_drawing
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.pipeline import batch_iterator, train_iterator
@@ -21,6 +22,7 @@ from lexitok.text.drawn.unigram import UnigramTokenizer
 from lexitok.text.matching import NONE
 
 SOURCE = UnigramTokenizer([*(bytes([i]) for i in range(256)), b"th", b" w", b"12"], np.full(259, -5.0))
+BESIDE = UnigramTokenizer([*(bytes([i]) for i in range(256)), b"h0", b" w1", b"j1"], np.full(259, -5.0))
 TINY = Drawing(SamplerSettings(size=320, window_bytes=400, longest=5, whitespace=2), parts=5)
 SHAPE = {"rows": 4, "symbols": 24}
 
@@ -78,6 +80,53 @@ def test_an_epoch_has_every_byte_once(corpus_of):
     assert len({batch.vocabulary.parts_VxP.tobytes() for batch in batches}) == len(batches)
     ends = sum(int((batch.tokens.targets_BxS[batch.tokens.segments_BxS > 0] == 1).sum()) for batch in batches)
     assert ends == report.documents  # `eot`, once each
+
+
+def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
+    """Piece by piece and span by span, every byte once on both sides, and from any batch on again."""
+    second = Tokenisation(SubwordEncoder(BESIDE), 28, 1)
+    made = iterator(corpus_of(DOCUMENTS), epochs=1, second=second)
+    states, batches = [], []
+    for batch in made:
+        states.append(json.dumps(made.get_state()["pipeline"]))
+        batches.append(batch)
+    beside, pieces = BESIDE.vocabulary.token_bytes, []
+    for batch in batches:
+        of_id = token_bytes(batch)
+        for row in range(4):
+            sides = [
+                (batch.tokens, batch.alignment.of_first_BxS, of_id),
+                (batch.second, batch.alignment.of_second_BxT, beside),
+            ]
+            ids = [(tokens.targets_BxS[row], tokens.segments_BxS[row], of[row] + 1) for tokens, of, _ in sides]
+            texts, spans = (
+                [_joined(i[0], i[part], spelled) for i, (_, _, spelled) in zip(ids, sides, strict=True)]
+                for part in (1, 2)
+            )
+            assert texts[0] == texts[1] and spans[0] == spans[1] and len(spans[0]) >= len(texts[0])
+            pieces += texts[0].values()
+    assert collections.Counter(b"".join(pieces)) == collections.Counter(b"".join(DOCUMENTS))
+    assert made.report.metrics()["data/second_fraction_scored"] == 1
+    settings = made.get_state()["settings"]
+    resumed = iterator(corpus_of(DOCUMENTS), epochs=1, second=second)
+    resumed.set_state({"pipeline": json.loads(states[4]), "report": {}, "settings": settings})
+    equal(next(resumed), batches[5])
+    with pytest.raises(ValueError, match="second"):
+        iterator(corpus_of(DOCUMENTS), epochs=1).set_state(
+            {"pipeline": json.loads(states[4]), "report": {}, "settings": settings}
+        )
+
+
+def test_tokens_that_never_end_together_are_refused(corpus_of):
+    """What is to be enlarged is said, and of which document."""
+    second = Tokenisation(SubwordEncoder(BESIDE), 2, 1)
+    with pytest.raises(ValueError, match=r"symbols of both end is \d+ and \d+ .*teacher.symbols"):
+        list(iterator(corpus_of(["雪雪雪".encode()]), epochs=1, second=second))
+
+
+def _joined(targets, groups, spelled):
+    """The bytes of each group but 0, by its number."""
+    return {int(g): b"".join(spelled[i] for i in targets[groups == g]) for g in np.unique(groups) if g > 0}
 
 
 @pytest.mark.parametrize("documents", [[b"a"], [b"word"], [b"", b"\xff"], ["雪".encode() * 30], [b" " * 50]], ids=repr)

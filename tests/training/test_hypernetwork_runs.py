@@ -279,3 +279,31 @@ def test_it_learns_under_drawn_tokenizers(base, trained, tmp_path):
     c.data.drawn.source = str(trained[1] / VOCABULARY)
     with pytest.raises(SetupError, match=r"data.drawn.source is .*leave the first one empty"):
         make_setup(c, trained[1])
+
+
+@pytest.mark.slow
+def test_it_learns_from_the_model_that_it_is_for(base, trained, tmp_path):
+    """By ALM: under each drawn tokenizer, text is to be as likely as it is to the base model under its own."""
+    c = hyper(base, parts=6)
+    c.data.tokenizers = "drawn"
+    c.data.drawn.update(size=320, window_bytes=2000, longest=6, whitespace=2, parts=6)
+    c.train.update(steps=12, checkpoint_every=6, eval_every=12)
+    c.optimizer.lr = 3e-2
+    c.objective = C.distillation(alm=1.0, hidden_states=1.0)
+    c.objective.teacher.update(run=str(base[1] / "base"), symbols=96, shares=("backbone",))
+    result = train(c, tmp_path / "alm")
+    rows = [row for row in read_metrics(tmp_path / "alm") if "train/alm_loss" in row]
+    losses = [row["train/hidden_states_loss"] for row in rows]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    assert all(
+        row["train/alm_loss"] > 0 and row["train/aligned"] > 0.95 and row["data/second_fraction_scored"] == 1
+        for row in rows
+    )
+    assert np.isfinite(result["bpb"])
+    c.objective.losses.uld.weight = 1.0
+    with pytest.raises(SetupError, match="data.tokenizers 'drawn': uld would look at each batch's vocabulary"):
+        compile_step(make_setup(c))
+    c.objective.losses.uld.weight = 0.0
+    c.objective.teacher.update(run=str(trained[1]), shares=())
+    with pytest.raises(SetupError, match="second tokenisation, as a teacher's, has to be that of data.drawn.source"):
+        make_setup(c)

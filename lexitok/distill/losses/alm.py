@@ -53,7 +53,7 @@ def alm(c: ConfigDict) -> Loss:
         values = divergence(jnp.where(compared, log_p, -1.0), jnp.where(compared, log_q, -1.0))
         return Compared(values, jnp.where(compared, sizes if c.per == "token" else 1.0, 0.0))
 
-    return Loss(compare, beginnings=looks)
+    return Loss(compare, beginnings=looks, vocabularies=False)
 
 
 class Chunks(NamedTuple):

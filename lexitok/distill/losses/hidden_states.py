@@ -52,7 +52,7 @@ def hidden_states(c: ConfigDict) -> Loss:
         apart = jnp.mean(jnp.square(ours - theirs), axis=-1)
         return Compared(apart / jnp.maximum(scale, 1e-12), there.astype(jnp.float32))
 
-    return Loss(compare, parameters=_projection if c.project else None)
+    return Loss(compare, vocabularies=False, parameters=_projection if c.project else None)
 
 
 def _projection(rngs: nnx.Rngs, student: int, teacher: int) -> Projection:

@@ -16,12 +16,14 @@ class Loss:
     Attributes:
       compare: what it compares, and what comes of it: from a pair, and from its parameters where it has any.
       beginnings: whether it looks at the mass of symbols that begin something new (`lexitok.distill.beginnings`).
+      vocabularies: whether it looks at what symbols stand for; then it is of no use where each batch has others.
       parameters: makes what it learns beside the student, from keys and the widths of the student's and the teacher's
         hidden states; None: nothing.
     """
 
     compare: Callable[..., Compared]
     beginnings: bool = False
+    vocabularies: bool = True
     parameters: Callable[[nnx.Rngs, int, int], Any] | None = None
 
     def __call__(self, pair: Pair, parameters: Any = None) -> Compared:

@@ -6,14 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch, Tokenisation
 from lexitok.data.encoders import Encoder
-from lexitok.distill.beginnings import beginnings
+from lexitok.data.spelling import Spelling
+from lexitok.distill.beginnings import beginnings, beginnings_of_spelled
 from lexitok.distill.losses import Loss, make_loss
 from lexitok.distill.pair import Pair, Side
 from lexitok.interfaces.bound import without_gradient
@@ -58,18 +58,25 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
     weighting = _weighting(c.weighting, {name: section.weight for name, section in sections.items()})
     asks = any(loss.beginnings for loss in losses.values())
-    queries = [_query(beginnings(vocabulary) if asks else None, c.chunk) for vocabulary in vocabularies]
-    eot = encoder.vocabulary.eot
+    groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
+    fussy = [name for name, loss in losses.items() if loss.vocabularies]
 
     def objective(
         trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
     ) -> tuple[Float[Array, ""], Sums]:
+        group_of_V, eot = groups[0], encoder.vocabulary.eot
+        if isinstance(batch.vocabulary, Spelling):
+            if fussy:
+                raise SetupError(f"data.tokenizers 'drawn': {', '.join(fussy)} would look at each batch's vocabulary")
+            group_of_V = beginnings_of_spelled(batch.vocabulary, vocabularies[1]) if asks else None
+            eot = eot if batch.vocabulary.eot is None else batch.vocabulary.eot
         read = _read(model_of(trained, fixed), batch)
-        theirs = _taught(teacher.model(fixed, _TEACHER), batch, queries[1]())
+        theirs = _taught(teacher.model(fixed, _TEACHER), batch, _query(groups[1], c.chunk))
+        query = _query(group_of_V, c.chunk)
 
         def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], Pair]:
             alignment = batch.alignment
-            pair = Pair(Side(read, read.read_out(queries[0]()), alignment.of_first_BxS, alignment.spans), theirs)
+            pair = Pair(Side(read, read.read_out(query), alignment.of_first_BxS, alignment.spans), theirs)
             found = [loss(pair, (parameters or {}).get(name)).mean for name, loss in losses.items()]
             return jnp.stack(found), pair
 
@@ -102,11 +109,11 @@ def _weighting(c: ConfigDict, fixed: Mapping[str, float]) -> Weighting:
         raise SetupError(f"objective.weighting: {error}") from error
 
 
-def _query(group_of_V: np.ndarray | None, chunk: int):
-    """Makes a query of the targets, and of the masses of groups where there are any; to be called where it is used."""
+def _query(group_of_V: Any, chunk: int) -> Query:
+    """Of the targets, and of the masses of both groups where there are any."""
     if group_of_V is None:
-        return lambda: Query(chunk=chunk)
-    return lambda: Query(group_of_V=jnp.asarray(group_of_V), groups=2, chunk=chunk)
+        return Query(chunk=chunk)
+    return Query(group_of_V=jnp.asarray(group_of_V), groups=2, chunk=chunk)
 
 
 def _read(model: Any, batch: Batch) -> ReadBatch:
