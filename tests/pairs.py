@@ -2,13 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from samples import TEXT, Greedy, Pairs, made, small_config
+from samples import TEXT, Greedy, Pairs, made, slow_if, small_config
 
 from lexitok import config as C
 from lexitok.data.batch import Batch, Budget
@@ -17,6 +17,7 @@ from lexitok.data.layout import Piece
 from lexitok.data.rows import pack_rows
 from lexitok.data.two_streams import cut_together
 from lexitok.distill.beginnings import beginnings
+from lexitok.distill.losses import make_loss
 from lexitok.distill.pair import Pair, Side
 from lexitok.models.read_batch import hidden_width
 from lexitok.ops.read_out import Query
@@ -61,6 +62,13 @@ LOSSES = {
     "hidden_states": C.hidden_states(),
     "hidden_states of a matrix": C.hidden_states(project=True),
 }
+
+COVERING = (  # what the others do they do too
+    *("alm", "one_to_one of all", "projected", "hybrid", "gold", "byte_prefix", "mined", "dskd"),
+    "hidden_states of a matrix",
+)
+# Losses that are compiled as one program: to compile each for itself takes three times as long.
+TOGETHER = slow_if(lambda names: names != COVERING, [COVERING, tuple(name for name in LOSSES if name not in COVERING)])
 
 TOKENIZERS = {"pairs": Pairs, "others": Others}
 
@@ -112,15 +120,32 @@ def parameters_of(loss: Any, student: Any, teacher: Any) -> Any:
     return make(nnx.Rngs(params=jax.random.key(0)), hidden_width(student), hidden_width(teacher))
 
 
-def loss_and_gradient(loss: Any, student: Any, teacher: Any, batch: Batch, encoders: Any) -> tuple[Any, Any]:
-    """The mean that a loss comes to, and its gradient by the student, compiled together."""
-    parameters = parameters_of(loss, student, teacher)
+def losses_and_gradients(
+    losses: Mapping[str, Any], student: Any, teacher: Any, batch: Batch, encoders: Any
+) -> dict[str, tuple[Any, Any]]:
+    """By name, the mean that a loss comes to, and its gradient by the student: one program for all of them."""
+    return program_of(losses, student, teacher, encoders)(student, teacher, batch)
+
+
+def program_of(losses: Mapping[str, Any], student: Any, teacher: Any, encoders: Any) -> Callable[..., dict[str, Any]]:
+    """What `losses_and_gradients` calls, of models like these; compiled once."""
+    parameters = {name: parameters_of(loss, student, teacher) for name, loss in losses.items()}
 
     @jax.jit
     def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:
-        def mean(student: Any) -> Any:
-            return loss(pair_of(student, teacher, batch, encoders), parameters).mean
+        def means(student: Any) -> Any:
+            pair = pair_of(student, teacher, batch, encoders)
+            return jnp.stack([loss(pair, parameters[name]).mean for name, loss in losses.items()])
 
-        return jax.value_and_grad(mean)(student)
+        return means(student), jax.jacrev(means)(student)
 
-    return both(student, teacher, batch)
+    def found(student: Any, teacher: Any, batch: Batch) -> dict[str, Any]:
+        values, gradients = jax.device_get(both(student, teacher, batch))
+        return {name: (values[i], jax.tree.map(lambda x, i=i: x[i], gradients)) for i, name in enumerate(losses)}
+
+    return found
+
+
+def made_losses(names: Sequence[str], encoders: Any) -> dict[str, Any]:
+    """Some of `LOSSES`."""
+    return {name: make_loss(LOSSES[name], *encoders) for name in names}

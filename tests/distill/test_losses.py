@@ -1,14 +1,23 @@
 """Losses between models of different tokenizers: plain between equal ones, blind to how symbols are numbered."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from pairs import LOSSES, aligned_batch, loss_and_gradient, model_of, pair_of
-from samples import Greedy, slow, slow_if
+from pairs import (
+    LOSSES,
+    TOGETHER,
+    aligned_batch,
+    losses_and_gradients,
+    made_losses,
+    model_of,
+    pair_of,
+)
+from samples import Greedy, slow_if
 
 from lexitok import config as C
 from lexitok.data.encoders import SubwordEncoder
@@ -29,18 +38,6 @@ from lexitok.sharding.rows import put_rows
 from lexitok.text.alignment import NONE
 from lexitok.text.vocabulary import Vocabulary
 
-COVERING = (
-    "alm",
-    "one_to_one of all",
-    "projected",
-    "hybrid",
-    "gold",
-    "byte_prefix",
-    "mined",
-    "dskd",
-    "hidden_states of a matrix",
-)  # what the others do they do too
-
 
 def parts(student: str, teacher: str, seed: int = 1):
     """Two models, a batch that both read, and their encoders."""
@@ -48,9 +45,11 @@ def parts(student: str, teacher: str, seed: int = 1):
     return ours, theirs, aligned_batch(a, b), (a, b)
 
 
-def found_of(section, student: str, teacher: str, seed: int = 1):
+def found_of(student: str, teacher: str, *sections, seed: int = 1):
+    """What each section's loss comes to, and its gradient, in one program."""
     ours, theirs, batch, encoders = parts(student, teacher, seed)
-    return loss_and_gradient(make_loss(section, *encoders), ours, theirs, batch, encoders)
+    losses = {i: make_loss(section, *encoders) for i, section in enumerate(sections)}
+    return list(losses_and_gradients(losses, ours, theirs, batch, encoders).values())
 
 
 def assert_same(a, b, tolerance=3e-5):
@@ -88,37 +87,52 @@ def _kl(a, b):
     return jnp.sum(jnp.exp(a) * (a - b), axis=-1)
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "temperature"),
-    [
-        (C.alm(outcome="tokens", threshold=0.0, per="token", temperature=3.0), "alm", 3.0),
-        (C.one_to_one(top_k=0, divergence="kl", temperature=2.0, chunk=48), "kl", 2.0),
-        *slow((C.one_to_one(top_k=0, divergence="reverse_kl", chunk=48), "reverse_kl", 1.0)),
-        (C.one_to_one(top_k=0, divergence="jensen_shannon", chunk=48), "jensen_shannon", 1.0),
-        (C.projected(temperature=2.0, chunk=48), "four times kl", 2.0),
-        (C.hybrid(temperature=2.0, chunk=48), "four times kl", 2.0),
-        (C.gold(chunk=48), "jensen_shannon", 1.0),
-        (C.simct(chunk=48), "reverse_kl", 1.0),
-        (C.byte_prefix(chunk=48), "kl", 1.0),
-        (C.mined(temperature=2.0, chunk=48), "kl", 2.0),
-        (C.uld(chunk=48), "sorted", 1.0),
-    ],
-)
-def test_between_equal_tokenizers_it_is_the_plain_loss(section, name, temperature):
-    """Value and gradient, over every target: then what is measured between others is the loss and not the alignment."""
+EQUAL = {
+    "alm": (C.alm(outcome="tokens", threshold=0.0, per="token", temperature=3.0), "alm", 3.0),
+    "one_to_one": (C.one_to_one(top_k=0, divergence="kl", temperature=2.0, chunk=48), "kl", 2.0),
+    "one_to_one, reverse": (C.one_to_one(top_k=0, divergence="reverse_kl", chunk=48), "reverse_kl", 1.0),
+    "one_to_one, both": (C.one_to_one(top_k=0, divergence="jensen_shannon", chunk=48), "jensen_shannon", 1.0),
+    "projected": (C.projected(temperature=2.0, chunk=48), "four times kl", 2.0),
+    "hybrid": (C.hybrid(temperature=2.0, chunk=48), "four times kl", 2.0),
+    "gold": (C.gold(chunk=48), "jensen_shannon", 1.0),
+    "simct": (C.simct(chunk=48), "reverse_kl", 1.0),
+    "byte_prefix": (C.byte_prefix(chunk=48), "kl", 1.0),
+    "mined": (C.mined(temperature=2.0, chunk=48), "kl", 2.0),
+    "uld": (C.uld(chunk=48), "sorted", 1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def between_equal_tokenizers():
+    """Each loss of `EQUAL`, and its plain form, with gradients."""
     student, teacher, batch, encoders = parts("pairs", "pairs")
-    found = loss_and_gradient(make_loss(section, *encoders), student, teacher, batch, encoders)
-    expected = jax.jit(jax.value_and_grad(plain(name, temperature)))(student, teacher, batch)
+    losses = {name: make_loss(section, *encoders) for name, (section, _, _) in EQUAL.items()}
+    found = losses_and_gradients(losses, student, teacher, batch, encoders)
+
+    @jax.jit
+    def plainly(student, teacher, batch):
+        def values(student):
+            return jnp.stack([plain(*form)(student, teacher, batch) for _, *form in EQUAL.values()])
+
+        return values(student), jax.jacrev(values)(student)
+
+    values, gradients = jax.device_get(plainly(student, teacher, batch))
+    return found, {n: (values[i], jax.tree.map(lambda x, i=i: x[i], gradients)) for i, n in enumerate(EQUAL)}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_between_equal_tokenizers_it_is_the_plain_loss(between_equal_tokenizers, name):
+    """Value and gradient, over every target: then what is measured between others is the loss and not the alignment."""
+    found, expected = (of[name] for of in between_equal_tokenizers)
     assert expected[0] > 0.01
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("name", ["alm", "hidden_states"])
-def test_a_model_that_is_its_own_teacher_has_nothing_to_learn(name):
+def test_a_model_that_is_its_own_teacher_has_nothing_to_learn():
     """The loss is 0, and so is its gradient."""
-    value, gradient = found_of(LOSSES[name], "pairs", "pairs", seed=0)
-    np.testing.assert_allclose(value, 0, atol=2e-6)
-    assert max(float(jnp.abs(x).max()) for x in jax.tree.leaves(gradient)) < 2e-3
+    for value, gradient in found_of("pairs", "pairs", LOSSES["alm"], LOSSES["hidden_states"], seed=0):
+        np.testing.assert_allclose(value, 0, atol=2e-6)
+        assert max(float(np.abs(x).max()) for x in jax.tree.leaves(gradient)) < 2e-3
 
 
 def renumbered(kind: str, seed: int):
@@ -145,16 +159,23 @@ def with_ids(tokens, number):
     return dataclasses.replace(tokens, symbols_BxS=number[tokens.symbols_BxS], targets_BxS=number[tokens.targets_BxS])
 
 
-@pytest.mark.parametrize("name", slow_if(lambda name: name not in COVERING, LOSSES))
-def test_how_symbols_are_numbered_is_no_matter(name):
-    """Bytes say what a symbol is, and roles what a special is: a loss that compares by ids would differ."""
+@functools.cache
+def of_others(names):
+    """Some losses between models of other tokenizers, and their gradients."""
     student, teacher, batch, encoders = parts("others", "pairs")
-    expected = loss_and_gradient(make_loss(LOSSES[name], *encoders), student, teacher, batch, encoders)[0]
+    return losses_and_gradients(made_losses(names, encoders), student, teacher, batch, encoders)
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
+def test_how_symbols_are_numbered_is_no_matter(names):
+    """Bytes say what a symbol is, and roles what a special is: a loss that compares by ids would differ."""
+    batch = parts("others", "pairs")[2]
     (student, a, ours), (teacher, b, theirs) = renumbered("others", 0), renumbered("pairs", 1)
     batch = dataclasses.replace(batch, tokens=with_ids(batch.tokens, ours), second=with_ids(batch.second, theirs))
-    found = loss_and_gradient(make_loss(LOSSES[name], a, b), student, teacher, batch, (a, b))[0]
-    assert expected > 0.01 or name == "next_symbol"
-    np.testing.assert_allclose(found, expected, rtol=2e-5)
+    found = losses_and_gradients(made_losses(names, (a, b)), student, teacher, batch, (a, b))
+    for name, (expected, _) in of_others(names).items():
+        assert expected > 0.01 or name == "next_symbol"
+        np.testing.assert_allclose(found[name][0], expected, rtol=2e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("student", slow_if(("bytes",).__contains__, ["bytes", "hat_v2", "others"]))
@@ -221,29 +242,26 @@ def test_chunks_end_where_the_teacher_says():
     )  # the text's rest, eot, what is next
 
 
-@pytest.mark.parametrize("name", ["alm", "one_to_one of all"])
-def test_the_mesh_does_not_matter(name):
+@pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
+def test_the_mesh_does_not_matter(names):
     """Value and gradient, where rows are split over devices."""
     student, teacher, batch, encoders = parts("others", "pairs")
-    loss = make_loss(LOSSES[name], *encoders)
-    expected = loss_and_gradient(loss, student, teacher, batch, encoders)
     with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)):
-        found = loss_and_gradient(loss, student, teacher, put_rows(jax.device_get(batch)), encoders)
-    assert_same(found, expected)
+        rows = put_rows(jax.device_get(batch))
+        found = losses_and_gradients(made_losses(names, encoders), student, teacher, rows, encoders)
+    for name, expected in of_others(names).items():
+        assert_same(found[name], expected)
 
 
 def test_chunks_of_spans_change_nothing():
     """How many spans' logits are held at once is a question of memory."""
-    expected = found_of(C.one_to_one(top_k=5, chunk=500), "others", "pairs")
-    assert_same(found_of(C.one_to_one(top_k=5, chunk=5), "others", "pairs"), expected)
+    assert_same(*found_of("others", "pairs", *(C.one_to_one(top_k=5, chunk=chunk) for chunk in (5, 500))))
 
 
 def test_a_chooser_takes_its_own():
     """With one symbol there is nothing to compare, and the likely ones of one model are not those of the other."""
-    alone, few, teachers = (
-        found_of(C.one_to_one(top_k=k, chooser=chooser), "others", "pairs")[0]
-        for k, chooser in ((1, "student"), (4, "student"), (4, "teacher"))
-    )
+    sections = [C.one_to_one(top_k=k, chooser=by) for k, by in ((1, "student"), (4, "student"), (4, "teacher"))]
+    alone, few, teachers = (value for value, _ in found_of("others", "pairs", *sections))
     assert alone == 0 and few > 0 and abs(few - teachers) > 1e-4
 
 
@@ -318,8 +336,7 @@ def test_a_matrix_that_learns_begins_as_the_one_that_does_not():
     """In value and in the student's gradient; its own moves weights among the parts of a symbol, and nothing else."""
     ours, theirs, batch, encoders = parts("others", "pairs")
     still, moving = (make_loss(C.projected(learn=learn), *encoders) for learn in (False, True))
-    expected = loss_and_gradient(still, ours, theirs, batch, encoders)
-    assert_same(loss_and_gradient(moving, ours, theirs, batch, encoders), expected)
+    assert_same(*losses_and_gradients({"moving": moving, "still": still}, ours, theirs, batch, encoders).values())
     matrix = projection(*encoders)
 
     @jax.jit
