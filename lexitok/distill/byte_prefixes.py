@@ -52,7 +52,7 @@ def byte_prefixes(student: Vocabulary, teacher: Vocabulary, depth: int) -> ByteP
     tokens = [token for token, _ in order]
     for rank, (_, i) in enumerate(order):
         rank_V[i] = rank
-    longest = _Longest({token: i for i, token in reversed(list(enumerate(student.token_bytes))) if token})
+    longest = _Longest({token: ids[0] for token, ids in student.ids_of_bytes.items()})
     ranks = _Ranks(tokens)
     for token, i in order:
         for d in range(min(D, len(token))):

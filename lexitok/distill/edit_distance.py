@@ -24,7 +24,7 @@ def nearest_by_edits(student: Vocabulary, teacher: Vocabulary) -> Int[np.ndarray
     shared = shared_symbols(student, teacher)
     found = np.full(teacher.size, -1, np.int32)
     found[shared.teacher] = shared.student
-    ours = sorted((token, i) for i, token in enumerate(student.token_bytes) if token)
+    ours = sorted((token, ids[0]) for token, ids in student.ids_of_bytes.items())
     spelled, ids = [_text(token) for token, _ in ours], np.array([i for _, i in ours], np.int32)
     missing = [i for i, token in enumerate(teacher.token_bytes) if token and found[i] < 0]
     for start in range(0, len(missing), _AT_ONCE):

@@ -59,5 +59,5 @@ def _parts(tokens: list[bytes], teacher: Encoder) -> list[np.ndarray]:
     if isinstance(teacher, SubwordEncoder):
         found = parts_of(tokens, teacher.tokenizer)
         return [found.ids[a:b] for a, b in zip(found.starts[:-1], found.starts[1:], strict=True)]
-    of_byte = {token[0]: i for i, token in enumerate(teacher.vocabulary.token_bytes) if len(token) == 1}
+    of_byte = {token[0]: ids[0] for token, ids in teacher.vocabulary.ids_of_bytes.items() if len(token) == 1}
     return [np.array([of_byte[byte] for byte in token], np.int32) for token in tokens]

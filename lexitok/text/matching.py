@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -36,8 +35,9 @@ class Match:
 def match(source: Vocabulary, target: Vocabulary, specials: Mapping[int, int] | None = None) -> Match:
     """The source's id of every id of the target.
 
-    A token of text takes that of its bytes. Single bytes may have two ids (a piece, and a token of byte fallback): the
-    first goes with the first, the second with the second, or with the only one. A special takes the one that is named
+    A token of text takes that of its bytes. Single bytes may have two ids, a piece and a token of byte fallback: the
+    piece goes with the piece, which text is made of, and the other with the other; where a side has only one, it goes
+    with the piece. A special takes the one that is named
     for it, or that of the same role (`lexitok.text.roles`), or of the same spelling.
 
     Args:
@@ -55,7 +55,7 @@ class Matcher:
     """Matches one target after the other with a source, as `match` does."""
 
     def __init__(self, source: Vocabulary):
-        self._source, self._of_bytes = source, _ids_of_bytes(source)
+        self._source, self._of_bytes = source, source.ids_of_bytes
         self._first = {token: ids[0] for token, ids in self._of_bytes.items()}
 
     def __call__(self, target: Vocabulary, specials: Mapping[int, int] | None = None) -> Match:
@@ -64,8 +64,8 @@ class Matcher:
         ids = np.fromiter(map(self._first.get, target.token_bytes, none), np.int32, target.size)
         for token, own in _of_several_ids(target).items():
             if len(token) > 1:
-                raise MatchError(f"the target's ids {own[:_SHOWN]} all stand for {token!r}: which is to be used?")
-            theirs = self._of_bytes.get(token, [])
+                raise MatchError(f"the target's ids {list(own[:_SHOWN])} all stand for {token!r}: which is to be used?")
+            theirs = self._of_bytes.get(token, ())
             for number, i in enumerate(own[: len(own) if theirs else 0]):
                 ids[i] = theirs[min(number, len(theirs) - 1)]
         if (ids == NONE).all():
@@ -108,26 +108,18 @@ def match_by_id(source: Vocabulary, target: Vocabulary, added: Collection[int]) 
     return Match(ids, missing[text].astype(np.int32), missing[~text].astype(np.int32))
 
 
-def _ids_of_bytes(vocabulary: Vocabulary) -> dict[bytes, list[int]]:
-    found: dict[bytes, list[int]] = defaultdict(list)
-    for i, token in enumerate(vocabulary.token_bytes):
-        if token:
-            found[token].append(i)
-    return found
-
-
 def _by_role(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
     frames = {"eos": (source.eot, target.eot), "bos": (source.bos, target.bos)}
     found = {target.roles[role]: i for role, i in source.roles.items() if role in target.roles}
     return {theirs: ours for ours, theirs in frames.values()} | found
 
 
-def _of_several_ids(vocabulary: Vocabulary) -> dict[bytes, list[int]]:
+def _of_several_ids(vocabulary: Vocabulary) -> dict[bytes, tuple[int, ...]]:
     """The tokens that have several ids, and these."""
     tokens = vocabulary.token_bytes
     if len(set(tokens)) == len(tokens) - max(tokens.count(b"") - 1, 0):
         return {}
-    return {token: ids for token, ids in _ids_of_bytes(vocabulary).items() if len(ids) > 1}
+    return {token: ids for token, ids in vocabulary.ids_of_bytes.items() if len(ids) > 1}
 
 
 def _by_name(source: Vocabulary, target: Vocabulary) -> dict[int, int]:

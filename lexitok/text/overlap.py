@@ -29,9 +29,9 @@ class Overlap:
 def overlap(a: Vocabulary, b: Vocabulary) -> Overlap:
     """The tokens of `a` whose bytes a token of `b` has. Specials have no bytes and no partner here.
 
-    Where several ids of `b` have the same bytes, the lowest is taken.
+    Where several ids of `b` have the same bytes, the one that text has is taken (`Vocabulary.ids_of_bytes`).
     """
-    of_b = {token: i for i, token in reversed(list(enumerate(b.token_bytes))) if token}
+    of_b = {token: ids[0] for token, ids in b.ids_of_bytes.items()}
     pairs = [(i, of_b[token]) for i, token in enumerate(a.token_bytes) if token in of_b]
     ids = np.array(pairs, np.int32).reshape(-1, 2)
     return Overlap(ids[:, 0], ids[:, 1], sum(map(bool, a.token_bytes)), sum(map(bool, b.token_bytes)))

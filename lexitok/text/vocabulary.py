@@ -60,6 +60,30 @@ class Vocabulary:
         return np.fromiter(map(len, self.token_bytes), np.int32, self.size)
 
     @functools.cached_property
+    def byte_fallback(self) -> frozenset[int]:
+        """Ids of byte tokens that text takes only where no other token has the byte, as SentencePiece has them.
+
+        They are all bytes in their order, one behind the other, and some of them are another id's, too.
+        """
+        tokens = self.token_bytes
+        if len(set(tokens)) == len(tokens) - max(tokens.count(b"") - 1, 0):
+            return frozenset()
+        every = tuple(bytes([byte]) for byte in range(256))
+        starts = (i for i, token in enumerate(tokens) if token == every[0] and tokens[i : i + 256] == every)
+        start = next(starts, None)
+        return frozenset() if start is None else frozenset(range(start, start + 256))
+
+    @functools.cached_property
+    def ids_of_bytes(self) -> Mapping[bytes, tuple[int, ...]]:
+        """The ids that stand for some bytes, rising, those of `byte_fallback` last: the first is what text has."""
+        found: dict[bytes, tuple[int, ...]] = {}
+        fallback = self.byte_fallback
+        for i, token in sorted(enumerate(self.token_bytes), key=lambda at: at[0] in fallback):
+            if token:
+                found[token] = (*found.get(token, ()), i)
+        return found
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 in hexadecimal: equal if and only if ids have the same bytes, specials and frames; names are not."""
         return hashlib.sha256(json.dumps({"format": _FORMAT_WITHOUT_NAMES, **self._content()}).encode()).hexdigest()

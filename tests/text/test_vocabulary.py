@@ -61,3 +61,14 @@ def test_byte_vocabulary_decodes_as_its_alphabet(name):
     assert [vocabulary.decode([i]) for i in range(alphabet.size)] == [
         alphabet.decode([i]) for i in range(alphabet.size)
     ]
+
+
+def test_byte_fallback_is_told_by_what_is_there_twice():
+    """All bytes in their order, and other ids for some of them; without these they are all the tokens there are."""
+    every = tuple(bytes([byte]) for byte in range(256))
+    once = Vocabulary((b"", *every, b"ab"), frozenset({0}), bos=0, eot=0, pad=0)
+    twice = Vocabulary((b"a", b"", *every, b"ab", b"b"), frozenset({1}), bos=1, eot=1, pad=1)
+    assert once.byte_fallback == frozenset() and once.ids_of_bytes[b"a"] == (98,)
+    assert twice.byte_fallback == frozenset(range(2, 258))
+    assert twice.ids_of_bytes[b"a"] == (0, 99) and twice.ids_of_bytes[b"b"] == (259, 100)
+    assert twice.ids_of_bytes[b"ab"] == (258,) and b"" not in twice.ids_of_bytes

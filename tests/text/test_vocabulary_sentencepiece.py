@@ -10,7 +10,10 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lexitok.distill.shared_symbols import shared_symbols
+from lexitok.text.matching import match
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from lexitok.text.vocabulary import Vocabulary
 
 TEXT = [
     b"def split(text):\n    return text.split()\n\n\nclass Splitter:\n\t'''Splits.'''\n",
@@ -150,3 +153,31 @@ def test_ids_out_of_range(bpe):
     """SentencePiece itself would raise an IndexError without the place, or none."""
     with pytest.raises(ValueError, match="outside the vocabulary"):
         bpe.decode([bpe.vocabulary.size])
+
+
+def test_of_two_ids_of_a_byte_the_first_is_what_text_has(tokenizer):
+    """The tokens of byte fallback lie in front, and no text that is spelled out ever comes to them."""
+    vocabulary = tokenizer.vocabulary
+    assert len(vocabulary.byte_fallback) == 256
+    twice = {token: ids for token, ids in vocabulary.ids_of_bytes.items() if len(ids) > 1}
+    assert len(twice) > 20
+    for token, (piece, fallback) in twice.items():
+        assert fallback in vocabulary.byte_fallback and piece not in vocabulary.byte_fallback
+        assert fallback not in tokenizer.encode(b"x" + token + token).ids
+    assert vocabulary.ids_of_bytes[b"\xff"] == (min(vocabulary.byte_fallback) + 255,)
+
+
+def test_bytes_take_the_rows_of_pieces(tokenizer):
+    """A tokenizer with one token a byte, as ByteLevel ones: its letters are the letters of text and not fallback."""
+    every = tuple(bytes([byte]) for byte in range(256))
+    source, one_each = tokenizer.vocabulary, Vocabulary((*every, b""), frozenset({256}), bos=256, eot=256, pad=256)
+    found = match(source, one_each).ids_V
+    for byte in set(b"".join(TEXT)) & set(range(128)):
+        (i,) = (i for i in one_each.ids_of_bytes[bytes([byte])])
+        assert found[i] == source.ids_of_bytes[bytes([byte])][0]
+    shared = shared_symbols(one_each, source)
+    assert set(shared.teacher.tolist()) >= set(tokenizer.encode(b"a b c").ids) & set(found.tolist())
+    there = source.byte_fallback & set(shared.teacher.tolist())
+    assert all(len(source.ids_of_bytes[source.token_bytes[i]]) == 1 for i in there)
+    again = match(source, source)
+    assert (again.ids_V == np.arange(source.size))[sorted(set(range(source.size)) - source.specials)].all()
