@@ -67,8 +67,9 @@ COVERING = (  # what the others do they do too
     *("alm", "one_to_one of all", "projected", "hybrid", "gold", "byte_prefix", "mined", "dskd"),
     "hidden_states of a matrix",
 )
+OTHERS = tuple(name for name in LOSSES if name not in COVERING)
 # Losses that are compiled as one program: to compile each for itself takes three times as long.
-TOGETHER = slow_if(lambda names: names != COVERING, [COVERING, tuple(name for name in LOSSES if name not in COVERING)])
+TOGETHER = slow_if(lambda names: names == OTHERS, [COVERING, OTHERS])
 
 TOKENIZERS = {"pairs": Pairs, "others": Others}
 

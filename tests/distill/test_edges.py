@@ -56,6 +56,7 @@ def test_low_precision_changes_little(names):
     np.testing.assert_allclose(half, whole, rtol=0.05, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
 def test_gradients_are_slopes(names):
     """Along a random line, what a loss rises is what its gradient says."""

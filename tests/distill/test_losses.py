@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 from pairs import (
+    COVERING,
     LOSSES,
+    OTHERS,
     TOGETHER,
     aligned_batch,
     losses_and_gradients,
@@ -17,7 +19,7 @@ from pairs import (
     model_of,
     pair_of,
 )
-from samples import Greedy, slow_if
+from samples import Greedy, slow, slow_if
 
 from lexitok import config as C
 from lexitok.data.encoders import SubwordEncoder
@@ -242,15 +244,22 @@ def test_chunks_end_where_the_teacher_says():
     )  # the text's rest, eot, what is next
 
 
-@pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
-def test_the_mesh_does_not_matter(names):
+@pytest.mark.parametrize(
+    ("names", "of"),
+    [
+        (("alm", "one_to_one of all", "byte_prefix", "dskd"), COVERING),  # one of each way to go over logits
+        *slow((COVERING, COVERING), (OTHERS, OTHERS)),
+    ],
+    ids=["ways", "covering", "others"],
+)
+def test_the_mesh_does_not_matter(names, of):
     """Value and gradient, where rows are split over devices."""
     student, teacher, batch, encoders = parts("others", "pairs")
     with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)):
         rows = put_rows(jax.device_get(batch))
         found = losses_and_gradients(made_losses(names, encoders), student, teacher, rows, encoders)
-    for name, expected in of_others(names).items():
-        assert_same(found[name], expected)
+    for name in names:
+        assert_same(found[name], of_others(of)[name])
 
 
 def test_chunks_of_spans_change_nothing():
