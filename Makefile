@@ -7,6 +7,7 @@ UV := UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv
 RUN := .venv/bin/python
 JOBS ?= 2
 PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder  # a file's tests share what they make and compile
+
 # Tests start many processes, and each would compile all of JAX's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -201,6 +201,8 @@ def hidden_states(**changes) -> ConfigDict:
     return with_changes(c, changes)
 
 
+@section("gradnorm")
+@section("gradmag")
 @section("fixed")
 def weighting(**changes) -> ConfigDict:
     """How losses are weighed against each other (`lexitok.training.weighting`)."""

@@ -4,6 +4,7 @@ Each byte depends on the two before it, by probabilities that were drawn once. O
 gives it (`nats`): no model does better but by chance, and what one is above it, it has not learnt.
 """
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,6 +19,7 @@ CONCENTRATION = 0.3  # of the Dirichlet distribution that probabilities are draw
 VERSION = 1  # of what is drawn: another number, another language
 
 
+@functools.cache
 def probabilities() -> Float[np.ndarray, "9 9 9"]:
     """Of each letter behind each two, in the order of `LETTERS`."""
     n = len(LETTERS)

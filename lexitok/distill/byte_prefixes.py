@@ -23,14 +23,12 @@ class BytePrefixes:
         is the student's of the same role, before its first byte.
       rank_V: the place of the token in the order of bytes; -1 for specials.
       low_VxD, high_VxD: ranks, from and up to, of the tokens that begin with the same bytes.
-      length_V: bytes of the token.
     """
 
     first_VxD: Int[np.ndarray, "V D"]
     rank_V: Int[np.ndarray, "V"]
     low_VxD: Int[np.ndarray, "V D"]
     high_VxD: Int[np.ndarray, "V D"]
-    length_V: Int[np.ndarray, "V"]
 
 
 def byte_prefixes(student: Vocabulary, teacher: Vocabulary, depth: int) -> BytePrefixes:
@@ -44,8 +42,7 @@ def byte_prefixes(student: Vocabulary, teacher: Vocabulary, depth: int) -> ByteP
       MatchError: the vocabularies share nothing.
     """
     V = teacher.size
-    length_V = np.array([len(token) for token in teacher.token_bytes], np.int32)
-    D = max(1, min(depth, int(length_V.max())))
+    D = max(1, min(depth, int(teacher.lengths.max())))
     first_VxD = np.full((V, D), OVER, np.int32)
     rank_V, low_VxD, high_VxD = np.full(V, -1, np.int32), np.zeros((V, D), np.int32), np.zeros((V, D), np.int32)
     order = sorted((token, i) for i, token in enumerate(teacher.token_bytes) if token)
@@ -60,9 +57,9 @@ def byte_prefixes(student: Vocabulary, teacher: Vocabulary, depth: int) -> ByteP
             low_VxD[i, d], high_VxD[i, d] = ranks(token[:d])
     shared = shared_symbols(student, teacher)
     roles = {int(j): int(i) for i, j in zip(shared.student, shared.teacher, strict=True)}
-    for i in np.flatnonzero(length_V == 0).tolist():
+    for i in np.flatnonzero(teacher.lengths == 0).tolist():
         first_VxD[i, 0] = roles.get(i, RESIDUAL)
-    return BytePrefixes(first_VxD, rank_V, low_VxD, high_VxD, length_V)
+    return BytePrefixes(first_VxD, rank_V, low_VxD, high_VxD)
 
 
 class _Longest:

@@ -1,8 +1,8 @@
 """How losses are weighed against each other: by fixed numbers, or by how large their gradients are.
 
 Gradients are those by the hidden states that read-outs take, which all losses share: what the layers below get is a
-linear function of these, and the norms bound theirs (Sener and Koltun, arXiv 1810.04650, section 3.3). One pass
-through a read-out is then enough for each loss, and none through the layers.
+linear function of these (Sener and Koltun, arXiv 1810.04650). One pass through a read-out is then enough for each loss,
+and none through the layers. Where a step is cut into micro-batches, each has its own norms.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ class Weighting:
     """The weights of some losses.
 
     Attributes:
-      of: from the norms of their gradients and what is remembered, their weights; None of them has a gradient.
+      of: from the norms of their gradients and what is remembered, their weights.
       norms: whether it looks at the norms.
       memory: what is remembered before the first step.
       remember: from that, a step's losses and their norms, what is remembered next; None: as it was.
@@ -61,7 +61,7 @@ def by_config(c: ConfigDict, fixed_n: Float[np.ndarray, "n"]) -> Weighting:
 
 
 def gradmag(c: ConfigDict, fixed_n: Float[np.ndarray, "n"]) -> Weighting:
-    """All gradients as large as one another, times what the config says (GradMag, arXiv 2503.20083, section 3.4).
+    """All gradients as large as one another, times what the config says (GradMag, arXiv 2503.20083).
 
     With `preserve` the weights sum to what they sum to in the config, as in the paper's code; else every gradient has
     the norm that its number says. A loss without a gradient has no weight.
@@ -80,7 +80,8 @@ def gradnorm(c: ConfigDict, fixed_n: Float[np.ndarray, "n"]) -> Weighting:
     """Weights that learn to give losses which fall slowly the larger gradients (GradNorm, arXiv 1711.02257).
 
     A loss's gradient, with its weight, is drawn to the mean of all times `r ** alpha`, where `r` is how much is left of
-    the loss since the first step, over the mean of that. Weights begin as in the config and keep their sum.
+    the loss since the first step in which there was any, over the mean of that. Weights begin as in the config and keep
+    their sum.
 
     Raises:
       ValueError: a rate that is not positive.
@@ -91,8 +92,9 @@ def gradnorm(c: ConfigDict, fixed_n: Float[np.ndarray, "n"]) -> Weighting:
 
     def remember(memory: Memory, losses_n: Norms, norms_n: Norms) -> Memory:
         weights: Any = memory["weights"]
-        first = jnp.where(memory["steps"] > 0, memory["first"], losses_n)
-        left = losses_n / jnp.maximum(first, _LEAST)
+        first = jnp.where(memory["first"] > 0, memory["first"], losses_n)
+        # A loss that has compared nothing yet, or is below 0, as some can be, has all or nothing left.
+        left = jnp.where(first > 0, jnp.maximum(losses_n, 0.0) / jnp.maximum(first, _LEAST), 1.0)
         wanted = jnp.mean(weights * norms_n) * (left / jnp.maximum(jnp.mean(left), _LEAST)) ** c.alpha
         gradient = jnp.sign(weights * norms_n - wanted) * norms_n
         updates, state = optimizer.update(gradient, memory["optimizer"], weights)

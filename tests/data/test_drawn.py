@@ -107,6 +107,11 @@ def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
             pieces += texts[0].values()
     assert collections.Counter(b"".join(pieces)) == collections.Counter(b"".join(DOCUMENTS))
     assert made.report.metrics()["data/second_fraction_scored"] == 1
+    halves = [iterator(corpus_of(DOCUMENTS), epochs=1, second=second, share=(i, 2)) for i in range(2)]
+    for batch, *of_shares in zip(batches, *halves, strict=True):  # what two processes get
+        for name in ("tokens", "second", "alignment"):
+            parts = [getattr(each, name) for each in of_shares]
+            equal(jax.tree.map(lambda *x: np.concatenate(x), *parts), getattr(batch, name))
     settings = made.get_state()["settings"]
     resumed = iterator(corpus_of(DOCUMENTS), epochs=1, second=second)
     resumed.set_state({"pipeline": json.loads(states[4]), "report": {}, "settings": settings})

@@ -26,10 +26,10 @@ from lexitok.data.encoders import SubwordEncoder
 from lexitok.distill.beginnings import BEGINS, GOES_ON, beginnings
 from lexitok.distill.losses import make_loss
 from lexitok.distill.losses.alm import merged
+from lexitok.distill.losses.distributions import divergence
 from lexitok.distill.losses.divergences import binary_divergence
 from lexitok.distill.losses.gold import merged as merged_of_gold
 from lexitok.distill.losses.hybrid import together
-from lexitok.distill.losses.one_to_one import divergence
 from lexitok.distill.losses.uld import sorted_distance
 from lexitok.distill.projection import projection
 from lexitok.distill.shared_symbols import shared_symbols

@@ -8,6 +8,8 @@ from pairs import aligned_batch, model_of
 
 from lexitok.models.ensemble import Ensemble
 from lexitok.ops.read_out import Query
+from lexitok.sharding import make_mesh
+from lexitok.sharding.rows import put_rows
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,16 @@ def test_it_is_the_mean(subject, mean):
     np.testing.assert_allclose(np.exp(found.log_mass_BxSxG), mass, rtol=1e-4)
     apart = -np.take_along_axis(logs, targets[None, ..., None], -1)[..., 0]
     assert (nll <= apart.max(0) + 1e-6).all() and nll.mean() < apart.mean()
+
+
+def test_the_mesh_does_not_matter(subject):
+    """Rows and vocabulary are split over devices, as `evaluate` does it."""
+    models, batch, _ = subject
+    expected = answer(models, batch, "probability")
+    with jax.set_mesh(make_mesh(data=2, fsdp=1, tensor=2, devices=jax.devices()[:4])):
+        found = answer(models, put_rows(jax.device_get(batch)), "probability")
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5)
 
 
 def test_one_member_is_itself(subject):

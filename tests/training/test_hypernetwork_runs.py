@@ -72,6 +72,16 @@ def hyper(base: tuple[ConfigDict, Path], **changes) -> ConfigDict:
     return c
 
 
+def under_drawn(base) -> ConfigDict:
+    """The config of one that sees a tokenizer a batch, for twelve steps."""
+    c = hyper(base, parts=6)
+    c.data.tokenizers = "drawn"
+    c.data.drawn.update(size=320, window_bytes=2000, longest=6, whitespace=2, parts=6)
+    c.train.update(steps=12, checkpoint_every=6, eval_every=12)
+    c.optimizer.lr = 3e-2
+    return c
+
+
 @pytest.fixture(scope="module")
 def trained(base) -> tuple[ConfigDict, Path, dict]:
     """A run of four steps."""
@@ -266,11 +276,7 @@ def test_two_phases(base, trained, tmp_path):
 @pytest.mark.slow
 def test_it_learns_under_drawn_tokenizers(base, trained, tmp_path):
     """A tokenizer a batch, spelled in the base model's tokens, through a stop; the text's own is only evaluated."""
-    c = hyper(base, parts=6)
-    c.data.tokenizers = "drawn"
-    c.data.drawn.update(size=320, window_bytes=2000, longest=6, whitespace=2, parts=6)
-    c.train.update(steps=12, checkpoint_every=6, eval_every=12)
-    c.optimizer.lr = 3e-2
+    c = under_drawn(base)
     result = train(c, tmp_path / "drawn")
     losses = [row["train/loss"] for row in read_metrics(tmp_path / "drawn") if "train/loss" in row]
     assert np.mean(losses[-3:]) < np.mean(losses[:3]) and np.isfinite(result["bpb"])
@@ -284,11 +290,7 @@ def test_it_learns_under_drawn_tokenizers(base, trained, tmp_path):
 @pytest.mark.slow
 def test_it_learns_from_the_model_that_it_is_for(base, trained, tmp_path):
     """By ALM: under each drawn tokenizer, text is to be as likely as it is to the base model under its own."""
-    c = hyper(base, parts=6)
-    c.data.tokenizers = "drawn"
-    c.data.drawn.update(size=320, window_bytes=2000, longest=6, whitespace=2, parts=6)
-    c.train.update(steps=12, checkpoint_every=6, eval_every=12)
-    c.optimizer.lr = 3e-2
+    c = under_drawn(base)
     c.objective = C.distillation(alm=1.0, hidden_states=1.0)
     c.objective.teacher.update(run=str(base[1] / "base"), symbols=96, shares=("backbone",))
     result = train(c, tmp_path / "alm")

@@ -50,6 +50,17 @@ def test_a_loss_that_falls_slowly_gets_more_gradient():
     assert found["slow"][0] == pytest.approx(2 * found["slow"][1], rel=0.15)
 
 
+@pytest.mark.parametrize("odd", [0.0, -0.5])
+def test_a_loss_that_compares_nothing_at_first_breaks_nothing(odd):
+    """Nothing at the first step, or less than nothing: weights are numbers, and near where they began."""
+    weighting = make_weighting(C.weighting(kind="gradnorm"), FIXED)
+    remember, memory = jax.jit(weighting.remember), weighting.memory
+    for losses in ([odd, 1.0], [0.7, 0.9], [odd, 0.8]):
+        memory = remember(memory, jnp.array(losses), jnp.array([1.0, 1.0]))
+    assert np.isfinite(memory["weights"]).all() and memory["first"].tolist() == pytest.approx([0.7, 1.0])
+    np.testing.assert_allclose(memory["weights"], [1.0, 3.0], atol=0.2)
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
 from lexitok.distill.byte_prefixes import OVER, BytePrefixes, byte_prefixes
+from lexitok.distill.losses.distributions import divergence
 from lexitok.distill.losses.loss import Loss
-from lexitok.distill.losses.one_to_one import divergence
 from lexitok.distill.pair import Compared, Pair, Side
 from lexitok.distill.span_logits import SpanLogits, fixed, over_logits, table_of
 from lexitok.text.vocabulary import Vocabulary
@@ -65,7 +65,7 @@ def byte_prefix(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
     if c.depth < 1:
         raise ValueError(f"depth {c.depth} is to be 1 or more")
     prefixes = byte_prefixes(student.vocabulary, teacher.vocabulary, c.depth)
-    lengths = _lengths(student.vocabulary), _lengths(teacher.vocabulary)
+    lengths = student.vocabulary.lengths, teacher.vocabulary.lengths
     V = student.vocabulary.size
 
     def of(ours: SpanLogits, theirs: SpanLogits, inside: Array, chain: Array) -> Float[Array, "B C"]:
@@ -177,10 +177,6 @@ def teaching(pair: Pair, lengths: tuple[np.ndarray, np.ndarray], depth: int) -> 
     sums = _sums_in_spans(teacher)
     chain = Side.at(sums, until) - Side.at(sums, at)
     return Teaching(at, inside, jnp.where(there & (until > at), jnp.exp(chain), 0.0), there)
-
-
-def _lengths(vocabulary: Vocabulary) -> np.ndarray:
-    return np.array([len(token) for token in vocabulary.token_bytes], np.int32)
 
 
 def _offsets(side: Side) -> tuple[Int[Array, "B S"], Int[Array, "B S"]]:

@@ -8,13 +8,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
+from lexitok.distill.losses.distributions import DIVERGENCES, divergence
 from lexitok.distill.losses.loss import Loss
-from lexitok.distill.losses.one_to_one import divergence
 from lexitok.distill.pair import Compared, Pair, Side
 from lexitok.distill.span_logits import SpanLogits, fixed, over_logits, table_of
 from lexitok.nn.parameters import normal
 
-DIVERGENCES = ("kl", "reverse_kl", "jensen_shannon")
 _LEAST = 1e-6
 
 

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.distill.losses.distributions import divergence
 from lexitok.distill.losses.loss import Loss
-from lexitok.distill.losses.one_to_one import divergence
 from lexitok.distill.losses.uld import sorted_distance
 from lexitok.distill.pair import Compared, Pair
 from lexitok.distill.shared_symbols import shared_symbols

@@ -6,12 +6,12 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.distill.losses.distributions import DIVERGENCES, divergence
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.pair import Compared, Pair
 from lexitok.distill.shared_symbols import shared_symbols
 from lexitok.distill.span_logits import SpanLogits, over_spans
 
-DIVERGENCES = ("kl", "reverse_kl", "jensen_shannon")
 CHOOSERS = ("student", "teacher")
 
 
@@ -53,17 +53,3 @@ def one_to_one(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
         return Compared(values, there.astype(jnp.float32))
 
     return Loss(compare)
-
-
-def divergence(name: str, log_p: Array, log_q: Array, beta: float) -> Array:
-    """Of the teacher's `p` and the student's `q` over the last axis."""
-    if name == "kl":
-        return _kl(log_p, log_q)
-    if name == "reverse_kl":
-        return _kl(log_q, log_p)
-    mixture = jnp.logaddexp(log_q + jnp.log1p(-beta), log_p + jnp.log(beta))
-    return beta * _kl(log_p, mixture) + (1 - beta) * _kl(log_q, mixture)
-
-
-def _kl(log_p: Array, log_q: Array) -> Array:
-    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)

@@ -1,7 +1,7 @@
 """Distillation from a teacher that reads the same bytes in other tokens: losses of `lexitok.distill`, weighted."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from lexitok.distill.pair import Pair, Side
 from lexitok.interfaces.bound import without_gradient
 from lexitok.models.read_batch import ReadBatch, hidden_width
 from lexitok.ops.read_out import Query
-from lexitok.training.objectives.objective import Objective, Sums, text_sums
+from lexitok.training.objectives.objective import Objective, Sums, document_ends, text_sums
 from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed, SetupError, model_of
 from lexitok.training.teachers import Teacher, open_teacher
@@ -59,17 +59,17 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     weighting = _weighting(c.weighting, {name: section.weight for name, section in sections.items()})
     asks = any(loss.beginnings for loss in losses.values())
     groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
+    ends = document_ends(encoder)
     fussy = [name for name, loss in losses.items() if loss.vocabularies]
 
     def objective(
         trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
     ) -> tuple[Float[Array, ""], Sums]:
-        group_of_V, eot = groups[0], encoder.vocabulary.eot
+        group_of_V = groups[0]
         if isinstance(batch.vocabulary, Spelling):
             if fussy:
                 raise SetupError(f"data.tokenizers 'drawn': {', '.join(fussy)} would look at each batch's vocabulary")
             group_of_V = beginnings_of_spelled(batch.vocabulary, vocabularies[1]) if asks else None
-            eot = eot if batch.vocabulary.eot is None else batch.vocabulary.eot
         read = _read(model_of(trained, fixed), batch)
         theirs = _taught(teacher.model(fixed, _TEACHER), batch, _query(groups[1], c.chunk))
         query = _query(group_of_V, c.chunk)
@@ -83,7 +83,7 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         norms_n = _norms(means, read, parameters) if weighting.norms else jnp.zeros(len(losses))
         weights_n = weighting.of(norms_n, memory or {})
         means_n, pair = means(read, parameters)
-        sums = text_sums(batch.tokens, pair.student.found, batch.tokens.targets_BxS == eot) | _aligned(pair)
+        sums = text_sums(batch.tokens, pair.student.found, ends(batch)) | _aligned(pair)
         targets = sums["weights"]
         sums |= _by_name(losses, "loss", means_n * targets)
         if weighting.norms:
@@ -163,7 +163,7 @@ def _own(losses: Mapping[str, Loss], weighting: Weighting, teacher: Teacher, fac
     return OwnMaker(parameters if learning else None, weighting.memory, remember, factor)
 
 
-def _by_name(names: Sequence[str] | Mapping[str, Loss], kind: str, values_n: Float[Array, "n"]) -> Sums:
+def _by_name(names: Mapping[str, Loss], kind: str, values_n: Float[Array, "n"]) -> Sums:
     return {f"{name}_{kind}": value for name, value in zip(names, values_n, strict=True)}
 
 

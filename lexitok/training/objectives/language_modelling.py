@@ -1,18 +1,15 @@
 """Next-symbol prediction."""
 
-import functools
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
-from lexitok.data.spelling import Spelling
 from lexitok.ops.read_out import Query
-from lexitok.text.joint_tokenizer import ends_of
-from lexitok.training.objectives.objective import Objective, Sums, text_sums
+from lexitok.training.objectives.objective import Objective, Sums, document_ends, text_sums
 from lexitok.training.state import Fixed, model_of
 
 
@@ -30,13 +27,13 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
       encoder: of the symbols.
     """
     z_loss, query = c.z_loss, Query(chunk=c.chunk)
-    eots = ends_of(getattr(encoder, "tokenizer", None), encoder.vocabulary)
+    ends = document_ends(encoder)
 
     def nats(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
         found, extras = model_of(trained, fixed).read_out(batch, query)
         weights = batch.tokens.weights_BxS
         loss = jnp.sum(weights * found.nll_BxS)
-        sums = text_sums(batch.tokens, found, _ends(batch, eots)) | {"loss": loss}
+        sums = text_sums(batch.tokens, found, ends(batch)) | {"loss": loss}
         # A loss of the model's own is a mean over the batch: as a sum it weighs as much as the targets' do.
         sums["extra_loss"] = extras.loss * sums["weights"]
         sums |= extras.sums
@@ -46,10 +43,3 @@ def language_modelling(c: ConfigDict, encoder: Encoder) -> Objective:
         return total, sums
 
     return Objective(nats)
-
-
-def _ends(batch: Batch, eots: tuple[int, ...]) -> Bool[Array, "B S"]:
-    """Where documents end: by the batch's own symbol for it, where it brings a vocabulary."""
-    own = batch.vocabulary.eot if isinstance(batch.vocabulary, Spelling) else None
-    ends = [batch.tokens.targets_BxS == eot for eot in (eots if own is None else (own,))]
-    return functools.reduce(jnp.logical_or, ends)

@@ -1,6 +1,7 @@
 """What an objective is, and what it asks for."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from lexitok.data.batch import Batch, Tokenisation, Tokens
+from lexitok.data.encoders import Encoder
+from lexitok.data.spelling import Spelling
 from lexitok.ops.read_out import Reductions
+from lexitok.text.joint_tokenizer import ends_of
 from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed
 from lexitok.training.teachers import Teacher
@@ -63,3 +67,19 @@ def text_sums(tokens: Tokens, found: Reductions, ends_BxS: Bool[Array, "B S"]) -
         "bytes": jnp.sum(jnp.where(scored > 0, tokens.bytes_BxS, 0)).astype(jnp.float32),
         "right": jnp.sum(scored * found.is_top_BxS.astype(jnp.float32)),
     }
+
+
+def document_ends(encoder: Encoder) -> Callable[[Batch], Bool[Array, "B S"]]:
+    """Of a batch, which targets end a document: by the batch's own symbol for it, where it brings a vocabulary.
+
+    Args:
+      encoder: of the symbols of batches that bring none.
+    """
+    eots = ends_of(getattr(encoder, "tokenizer", None), encoder.vocabulary)
+
+    def ends(batch: Batch) -> Bool[Array, "B S"]:
+        own = batch.vocabulary.eot if isinstance(batch.vocabulary, Spelling) else None
+        found = [batch.tokens.targets_BxS == eot for eot in (eots if own is None else (own,))]
+        return functools.reduce(jnp.logical_or, found)
+
+    return ends

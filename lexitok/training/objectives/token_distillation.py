@@ -12,7 +12,7 @@ from lexitok.distill.spans import states_after_spans
 from lexitok.models.extras import of_batch
 from lexitok.nn.layers import normed
 from lexitok.ops.read_out import Query
-from lexitok.training.objectives.objective import Objective, Sums
+from lexitok.training.objectives.objective import Objective, Sums, document_ends
 from lexitok.training.state import Fixed, SetupError, model_of
 from lexitok.training.teachers import open_teacher
 
@@ -44,7 +44,7 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         models.
     """
     teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
-    weight, layer, query, eot = c.next_token_weight, c.layer, Query(chunk=c.chunk), encoder.vocabulary.eot
+    weight, layer, query, ends = c.next_token_weight, c.layer, Query(chunk=c.chunk), document_ends(encoder)
     _check_layer(layer, teacher.record.config, c.teacher.run)
 
     def distance(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
@@ -66,8 +66,8 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         if weight:
             found = student.interface.bind(batch.seeds_B, batch.vocabulary).read_out(final, of_batch(query, batch))
             nats = scored * found.nll_BxS
-            ends = jnp.sum(jnp.where(batch.tokens.targets_BxS == eot, nats, 0.0))
-            sums |= {"nats": jnp.sum(nats) - ends, "eot_nats": ends}
+            eot_nats = jnp.sum(jnp.where(ends(batch), nats, 0.0))
+            sums |= {"nats": jnp.sum(nats) - eot_nats, "eot_nats": eot_nats}
             loss = loss + weight * jnp.sum(nats)
         return loss, sums | {"loss": loss}
 
