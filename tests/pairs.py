@@ -107,10 +107,9 @@ def pair_of(
     reads = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
     ours, theirs = (dataclasses.replace(read, hidden_BxSxD=read.hidden_BxSxD.astype(dtype)) for read in reads)
     spans = batch.alignment.spans
-    return Pair(
-        Side(ours, ours.read_out(queries[0]), batch.alignment.of_first_BxS, spans),
-        Side(theirs, jax.lax.stop_gradient(theirs.read_out(queries[1])), batch.alignment.of_second_BxT, spans),
-    )
+    teacher = Side.of_model(theirs, queries[1], batch.alignment.of_second_BxT, spans)
+    teacher = dataclasses.replace(teacher, found=jax.lax.stop_gradient(teacher.found))
+    return Pair(Side.of_model(ours, queries[0], batch.alignment.of_first_BxS, spans), teacher)
 
 
 def parameters_of(loss: Any, student: Any, teacher: Any) -> Any:

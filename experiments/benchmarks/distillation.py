@@ -32,8 +32,6 @@ from lexitok.distill.beginnings import BEGINS
 from lexitok.distill.losses.alm import alm
 from lexitok.distill.losses.divergences import binary_divergence
 from lexitok.distill.pair import Pair, Side
-from lexitok.models.extras import Extras
-from lexitok.models.read_batch import ReadBatch
 from lexitok.ops.read_out import Reductions
 from lexitok.text.alignment import TokenEnds, align, classes_of
 from lexitok.text.tokenizer_files import load_tokenizer
@@ -119,7 +117,6 @@ def _numbers(batch: Batch) -> dict[str, np.ndarray]:
 
 def _of_spans(batch: Batch, numbers: dict[str, np.ndarray]) -> tuple[Callable[..., Array], tuple[Any, ...]]:
     loss = alm(alm_section(temperature=TEMPERATURE, threshold=THRESHOLD))
-    nothing: Any = None
 
     def of(log_q_BxS: Array, log_p_BxT: Array, begins_q: Array, begins_p: Array, batch: Batch) -> Array:
         sides = []
@@ -127,9 +124,8 @@ def _of_spans(batch: Batch, numbers: dict[str, np.ndarray]) -> tuple[Callable[..
             (log_q_BxS, begins_q, batch.tokens, batch.alignment.of_first_BxS),
             (log_p_BxT, begins_p, batch.second, batch.alignment.of_second_BxT),
         ):
-            read = ReadBatch(Batch(tokens, batch.seeds_B), nothing, nothing, Extras(0.0, {}))
             found = Reductions(nll_BxS=-log_p, log_mass_BxSxG=mass)
-            sides.append(Side(read, found, spans, batch.alignment.spans))
+            sides.append(Side(tokens, found, spans, batch.alignment.spans))
         return loss.compare(Pair(*sides)).mean
 
     given = (numbers["student"], numbers["teacher"], numbers["student begins"], numbers["teacher begins"], batch)

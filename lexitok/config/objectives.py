@@ -38,6 +38,7 @@ def teacher(**changes) -> ConfigDict:
     """A model of another run that an objective reads."""
     c = ConfigDict()
     c.run = ""  # its directory
+    c.cache = ""  # directory of its predictions (experiments/cache_teacher.py), which are read in place of the model
     c.dtype = "float32"  # of its matrices and tables: `float32`, `bfloat16`
     c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
     c.symbols = 1024  # of a row, in its tokens

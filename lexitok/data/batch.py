@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lexitok.data.encoders import Encoder
+from lexitok.data.predictions import KeptPredictions, Predictions
 from lexitok.text.alignment import NONE
 
 # A leaf is a JAX or a numpy array, or what a tree map puts in its place (a shape, a sharding, None).
@@ -95,6 +96,7 @@ class Batch:
       seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
       second: the same bytes, piece by piece, in a second tokenisation; None without one.
       alignment: of the targets of `tokens` and `second`.
+      predictions: of a teacher that was asked before, at the targets of `second`; None without one.
       vocabulary: arrays that interfaces make the vectors of symbols from (`Interface.bind`), where the batch's symbols
         are of a vocabulary of its own; None: they are of the model's. All rows share it, so it is split with none.
     """
@@ -103,6 +105,7 @@ class Batch:
     seeds_B: IntLeafB
     second: Tokens | Any = None
     alignment: Alignment | Any = None
+    predictions: Predictions | Any = None
     vocabulary: Any = None
 
 
@@ -120,11 +123,13 @@ class Budget:
       S: symbols.
       W: units; None for models whose symbols are units.
       pad: the symbol that fills what is left.
+      top_k: of a second tokenisation, logits at each target that a teacher's predictions have; 0: there are none.
     """
 
     S: int
     W: int | None
     pad: int
+    top_k: int = 0
 
     @classmethod
     def of(cls, encoder: Encoder, symbols: int, units: int) -> "Budget":
@@ -139,16 +144,19 @@ class Tokenisation:
     Attributes:
       encoder: of its symbols.
       symbols, units: its budgets of a row (`units` where symbols are not units).
+      kept: what a teacher predicted of the documents in it; None without that.
     """
 
     encoder: Encoder
     symbols: int
     units: int
+    kept: KeptPredictions | None = None
 
     @property
     def budget(self) -> Budget:
         """What a row has room for."""
-        return Budget.of(self.encoder, self.symbols, self.units)
+        budget = Budget.of(self.encoder, self.symbols, self.units)
+        return budget if self.kept is None else dataclasses.replace(budget, top_k=self.kept.top_k)
 
     @property
     def described(self) -> dict[str, Any]:
@@ -159,7 +167,7 @@ class Tokenisation:
             "boundary": self.encoder.boundary,
             "symbols": budget.S,
             "units": budget.W,
-        }
+        } | ({} if self.kept is None else {"predictions": self.kept.fingerprint})
 
 
 def empty_batch(
@@ -181,7 +189,8 @@ def empty_batch(
     if second is None:
         return Batch(tokens, seeds_B)
     none = Alignment(array((rows, first.S), NONE, np.int32), array((rows, second.S), NONE, np.int32))
-    return Batch(tokens, seeds_B, _no_tokens(rows, second, array), none)
+    predictions = Predictions.empty((rows, second.S), second.top_k, array) if second.top_k else None
+    return Batch(tokens, seeds_B, _no_tokens(rows, second, array), none, predictions)
 
 
 def _no_tokens(rows: int, budget: Budget, array: Callable[[tuple[int, ...], int, Any], Any]) -> Tokens:

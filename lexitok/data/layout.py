@@ -13,6 +13,7 @@ import dataclasses
 
 import numpy as np
 
+from lexitok.data.predictions import Predictions
 from lexitok.text.alignment import Alignment
 from lexitok.text.boundaries import RULES, SymbolStream
 
@@ -29,6 +30,7 @@ class Piece:
       units: `u`; 0 where it is the model that makes them.
       second: the same bytes of the document in a second tokenisation (`lexitok.data.two_streams`); None without one.
       alignment: of the targets of both.
+      predictions: of a teacher, at its targets.
     """
 
     symbols: np.ndarray
@@ -40,6 +42,7 @@ class Piece:
     units: int
     second: "Piece | None" = None
     alignment: Alignment | None = None
+    predictions: Predictions | None = None
 
     def __len__(self) -> int:
         return len(self.symbols)

@@ -16,7 +16,7 @@ import grain
 import jax
 import numpy as np
 
-from lexitok.data.batch import Batch, Budget, Tokens
+from lexitok.data.batch import Batch, Budget, Tokenisation, Tokens
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece, cut
 from lexitok.data.readers import SourceError
@@ -99,23 +99,25 @@ class Cutter:
     Args:
       packing: has the budgets.
       encoders: of the documents of each source.
-      second: of all documents, in a second tokenisation.
+      second: of all documents, another one.
     """
 
-    def __init__(self, packing: Packing, encoders: Sequence[Encoder], second: Encoder | None = None):
+    def __init__(self, packing: Packing, encoders: Sequence[Encoder], second: Tokenisation | None = None):
         self._packing, self._encoders, self._second = packing, encoders, second
         if second is not None:
-            self._classes = classes_of(encoders[0].vocabulary), classes_of(second.vocabulary)
+            self._classes = classes_of(encoders[0].vocabulary), classes_of(second.encoder.vocabulary)
 
     def __call__(self, raw: RawDocument) -> CutDocument:
-        """Raises ValueError where the budgets are too small for the document."""
+        """Raises ValueError where budgets are too small for it, PredictionsError for predictions of another text."""
         stream, lossy = self._encoders[raw.source].measure(raw.data, raw.id)
         first, second = self._packing.first, self._packing.second
         if self._second is None or second is None:
             pieces = cut(stream, first.S, first.W)
             return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy)
-        other, other_lossy = self._second.measure(raw.data, raw.id)
-        pieces = cut_together(stream, other, (first, second), self._classes, raw.id)
+        other, other_lossy = self._second.encoder.measure(raw.data, raw.id)
+        kept = self._second.kept
+        predictions = None if kept is None else kept.of(raw, len(other))
+        pieces = cut_together(stream, other, (first, second), self._classes, raw.id, predictions)
         return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or other_lossy)
 
 

@@ -95,13 +95,18 @@ def batch_iterator(
       epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
         a batch are padding.
       workers: processes that prepare batches; 0: a thread of this one. The order of documents depends on it.
+
+    Raises:
+      PredictionsError: what is kept of a teacher is not of these sources.
     """
     first, other = Budget.of(encoder, symbols, units), None if second is None else second.budget
+    if second is not None and second.kept is not None:
+        corpus = second.kept.beside(corpus)
     of_sources = shuffled(corpus, seed=seed, share=shard, epochs=epochs)
     documents = mixed(of_sources, corpus.weights).to_iter_dataset(READ_AHEAD)
     packing = Packing(rows, first, other, packing_bins, seed)
     encoders = encoders_of_sources(encoder, parts, len(corpus.sources))
-    batches = PackIterDataset(documents, Cutter(packing, encoders, None if second is None else second.encoder), packing)
+    batches = PackIterDataset(documents, Cutter(packing, encoders, second), packing)
     settings: dict[str, Any] = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),

@@ -30,11 +30,13 @@ class RawDocument(NamedTuple):
       id: a name that stays the same wherever the source lies.
       data: its bytes.
       source: number of its source in a mixture.
+      predictions: of a teacher, as `lexitok.data.predictions` keeps them; empty without.
     """
 
     id: str
     data: bytes
     source: int = 0
+    predictions: bytes = b""
 
 
 Reader = Callable[[pathlib.Path, str, str], Iterator[RawDocument]]

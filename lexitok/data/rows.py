@@ -83,8 +83,11 @@ class Rows:
         column = self._first.put(row, number, piece)
         if self._second is None:
             return (column,)
-        other = self._second.put(row, number, _second_of(piece))
+        second = _second_of(piece)
+        other = self._second.put(row, number, second)
         self._put_spans(row, piece, column, other)
+        if self.batch.predictions is not None:
+            self._put_predictions(row, second, other)
         return column, other
 
     def check(self, row: int, piece: Piece) -> None:
@@ -99,6 +102,11 @@ class Rows:
         for of, at, into in ((found.of_a, column, out.of_first_BxS), (found.of_b, second_column, out.of_second_BxT)):
             into[row, at : at + len(of)] = np.where(of == NONE, np.int32(NONE), of + before)
         self._spans[row] += found.count
+
+    def _put_predictions(self, row: int, second: Piece, column: int) -> None:
+        if second.predictions is None:
+            raise ValueError("a piece without predictions cannot go into rows that have those of a teacher")
+        second.predictions.put_into(self.batch.predictions, row, column)
 
 
 def _second_of(piece: Piece) -> Piece:

@@ -27,6 +27,7 @@ class Source:
       license, description: as recorded in the data set.
       number: of the source in a mixture, from 0.
       metadata: of local sources, the bytes with text and the empty documents that were skipped, over all splits.
+      predictions: by index, of each document, as `RawDocument` has them; None without.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     _records: Any
     _field: str
     number: int = 0
+    predictions: Any = None
 
     def __len__(self) -> int:
         return len(self._records)
@@ -48,7 +50,8 @@ class Source:
         value = record[self._field]
         data = value.encode() if isinstance(value, str) else bytes(value)
         name = record["id"].decode() if isinstance(record.get("id"), bytes) else f"{self.split}[{index}]"
-        return RawDocument(f"{self.name}: {name}", data, self.number)
+        predictions = b"" if self.predictions is None else self.predictions[index]
+        return RawDocument(f"{self.name}: {name}", data, self.number, predictions)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from lexitok.data.batch import Budget
 from lexitok.data.layout import Piece, pieces_at
+from lexitok.data.predictions import Predictions
 from lexitok.data.ranges import ranges
 from lexitok.text.alignment import TokenEnds, align
 from lexitok.text.boundaries import SymbolStream
@@ -25,6 +26,7 @@ def cut_together(
     budgets: tuple[Budget, Budget],
     classes: tuple[np.ndarray, np.ndarray],
     source: str = "text",
+    predictions: Predictions | None = None,
 ) -> list[Piece]:
     """The pieces of the first stream, each with the same bytes of the second and the alignment of both.
 
@@ -33,6 +35,7 @@ def cut_together(
       budgets: of a row, for each.
       classes: of each vocabulary (`lexitok.text.alignment.classes_of`).
       source: what errors call the document.
+      predictions: of a teacher, at the targets of the second stream, which its pieces then have.
 
     Raises:
       ValueError: a budget is too small; where the streams end together too seldom for it, names the document, the byte
@@ -40,14 +43,22 @@ def cut_together(
     """
     found = ranges((first, second), budgets, source=source)
     starts = np.array([[a.start, b.start] for a, b in found], np.int64).T
-    sides = [pieces_at(stream, at) for stream, at in zip((first, second), starts, strict=True)]
-    return [paired(a, b, classes) for a, b in zip(*sides, strict=True)]
+    ours, theirs = (pieces_at(stream, at) for stream, at in zip((first, second), starts, strict=True))
+    if predictions is not None:
+        theirs = _predicted(theirs, starts[1], predictions)
+    return [paired(a, b, classes) for a, b in zip(ours, theirs, strict=True)]
 
 
 def paired(first: Piece, second: Piece, classes: tuple[np.ndarray, np.ndarray]) -> Piece:
     """The first piece, with the second, of the same bytes, and the alignment of both."""
     alignment = align(_ends(first, classes[0]), _ends(second, classes[1]))
     return dataclasses.replace(first, second=second, alignment=alignment)
+
+
+def _predicted(pieces: list[Piece], starts: np.ndarray, predictions: Predictions) -> list[Piece]:
+    """The pieces, each with its part of the predictions."""
+    parts = (predictions.part(start, start + len(piece)) for piece, start in zip(pieces, starts.tolist(), strict=True))
+    return [dataclasses.replace(piece, predictions=part) for piece, part in zip(pieces, parts, strict=True)]
 
 
 def _ends(piece: Piece, classes: np.ndarray) -> TokenEnds:

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lexitok.data.batch import Tokens
+from lexitok.data.batch import Alignment, Predictions, Tokens
+from lexitok.distill.whole_logits import WholeLogits, of_model, of_predictions
 from lexitok.models.read_batch import ReadBatch
-from lexitok.ops.read_out import Reductions
+from lexitok.ops.read_out import Query, Reductions
 from lexitok.text.alignment import NONE
 
 
@@ -19,22 +20,47 @@ class Side:
     """One of the models, on its tokenisation of a batch of aligned rows.
 
     Attributes:
-      read: what it has made of the batch.
+      tokens: what it has read.
       found: the nats of its targets and, where losses ask for it, the log-mass of two groups of symbols: those that go
         on with a text, and those that begin something new (`lexitok.distill.beginnings`).
       of_BxS: the span of each target (`lexitok.data.batch.Alignment`), or `NONE`.
       spans: `K`, how many a row has room for.
+      read: what the model has made of the batch; None: it was asked before, and its predictions are kept.
+      predictions: these, and `symbols`, how many its vocabulary has.
     """
 
-    read: ReadBatch
+    tokens: Tokens
     found: Reductions
     of_BxS: Int[Array, "B S"]
     spans: int
+    read: ReadBatch | None = None
+    predictions: Predictions | None = None
+    symbols: int = 0
+
+    @classmethod
+    def of_model(cls, read: ReadBatch, query: Query, of_BxS: Int[Array, "B S"], spans: int) -> "Side":
+        """Of a model that has read the batch, and is asked."""
+        return cls(read.batch.tokens, read.read_out(query), of_BxS, spans, read)
+
+    @classmethod
+    def of_predictions(cls, tokens: Tokens, kept: Predictions, symbols: int, alignment: Alignment) -> "Side":
+        """Of a teacher whose predictions are kept, on the second tokenisation of a batch."""
+        found = Reductions(nll_BxS=kept.nll_BxT, log_mass_BxSxG=kept.log_mass_BxTxG)
+        return cls(tokens, found, alignment.of_second_BxT, alignment.spans, None, kept, symbols)
 
     @property
-    def tokens(self) -> Tokens:
-        """What it has read."""
-        return self.read.batch.tokens
+    def logits(self) -> WholeLogits:
+        """Whole logits at each position. Raises ValueError where symbols leave a model through no table."""
+        if self.predictions is not None:
+            return of_predictions(self.predictions, self.symbols)
+        return of_model(self.model)
+
+    @property
+    def model(self) -> ReadBatch:
+        """What the model has made of the batch. Raises ValueError where there are predictions in place of it."""
+        if self.read is None:
+            raise ValueError("the loss looks into the teacher, of which there are kept predictions alone")
+        return self.read
 
     @property
     def log_p_BxS(self) -> Float[Array, "B S"]:
@@ -82,9 +108,9 @@ class Side:
         return self.at(x, jnp.minimum(jnp.maximum(self.last_BxK, 0) + 1, self.of_BxS.shape[1] - 1))
 
     @staticmethod
-    def at(x: Array, at_BxK: Int[Array, "B *K"]) -> Array:
-        """`x[b, at[b, k]]`, row by row."""
-        return jax.vmap(lambda x, at: x[at])(x, at_BxK)
+    def at(x: Any, at_BxK: Int[Array, "B *K"]) -> Any:
+        """`x[b, at[b, k]]`, row by row, of an array or a tree of them."""
+        return jax.tree.map(lambda x: jax.vmap(lambda x, at: x[at])(x, at_BxK), x)
 
     @property
     def _places(self) -> Int[Array, "B S"]:

@@ -11,9 +11,8 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float, Int
 
 from lexitok.distill.pair import Pair, Side
-from lexitok.interfaces.bound import TableBound
+from lexitok.distill.whole_logits import WholeLogits
 from lexitok.ops.read_out.positions import cut, joined
-from lexitok.ops.read_out.reference import logits
 from lexitok.sharding.rows import ROWS, row_ways
 
 
@@ -34,7 +33,7 @@ class SpanLogits:
 
 
 OfSpans = Callable[..., Float[Array, "B C"]]  # of `SpanLogits`
-Rows = tuple[Float[Array, "B K m D"], Int[Array, "B K m"], Bool[Array, "B K m"]]
+Rows = tuple[Any, Int[Array, "B K m"], Bool[Array, "B K m"]]
 
 
 def over_spans(
@@ -65,50 +64,46 @@ def over_spans(
       The numbers, and whether there is one: scored spans that are not too long.
 
     Raises:
-      ValueError: symbols leave a model in another way than through one table.
+      ValueError: as `lexitok.distill.whole_logits.of_model`.
     """
     sides = (pair.student, pair.teacher)
-    tables = [table_of(side) for side in sides]
+    sources = [pair.student.logits, pair.teacher.logits.fixed]
     short = pair.is_scored_BxK
     for side, m in zip(sides, longest, strict=True):
         short &= (side.counts_BxK <= m) & (side.is_read_BxK | (not late))
     gathered = [_targets(side, m, late) for side, m in zip(sides, longest, strict=True)]
-    hidden = [side.at(side.read.hidden_BxSxD, at) for side, (at, _, _) in zip(sides, gathered, strict=True)]
-    hidden[1] = jax.lax.stop_gradient(hidden[1])
-    rows = [(h, targets, there) for h, (_, targets, there) in zip(hidden, gathered, strict=True)]
-    values = over_logits(of, rows, [tables[0], fixed(tables[1])], chunk, learnt=learnt)
+    rows = [
+        (Side.at(source.at_BxS, at), targets, there)
+        for source, (at, targets, there) in zip(sources, gathered, strict=True)
+    ]
+    values = over_logits(of, rows, sources, chunk, learnt=learnt)
     return jnp.where(short, values, 0.0), short
-
-
-def fixed(table: TableBound) -> TableBound:
-    """The table without a gradient."""
-    return dataclasses.replace(table, table_VxD=jax.lax.stop_gradient(table.table_VxD))
 
 
 def over_logits(
     of: OfSpans,
     rows: Sequence[Rows],
-    tables: Sequence[TableBound],
+    sources: Sequence[WholeLogits],
     chunk: int,
     more: Sequence[Array] = (),
     learnt: Sequence[Array] = (),
 ) -> Float[Array, "B K"]:
-    """A number for each of `K` places of each row, from logits that are made of hidden vectors there.
+    """A number for each of `K` places of each row, from logits there.
 
     As of `over_spans`, `chunk` places are held at a time, and each device goes over its own rows.
 
     Args:
       of: to numbers: from the logits at some places, an argument for each of `rows`, what there is `more`, and what is
         `learnt`.
-      rows: of each the hidden vectors `[B, K, m, D]`, and what `SpanLogits` calls targets and whether they are there.
-      tables: that make logits of these vectors.
+      rows: of each what logits are made of, `[B, K, m, ...]`, and what `SpanLogits` calls targets and whether they are
+        there.
+      sources: that make them.
       chunk: places.
       more: arrays `[B, K, ...]` of the places.
       learnt: arrays that are the same for all.
     """
-    softcaps = [table.softcap for table in tables]
-    scan = functools.partial(_scan, of, softcaps, chunk)
-    return _on_rows(scan, (list(rows), list(more)), ([table.table_VxD for table in tables], list(learnt)))
+    scan = functools.partial(_scan, of, [source.make for source in sources], chunk)
+    return _on_rows(scan, (list(rows), list(more)), ([source.shared for source in sources], list(learnt)))
 
 
 def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
@@ -119,17 +114,24 @@ def _on_rows(function: Any, rows: Any, weights: Any) -> Float[Array, "B K"]:
     return jax.shard_map(function, mesh=mesh, in_specs=(ROWS, P()), out_specs=ROWS, check_vma=False)(rows, weights)
 
 
-def _scan(of: OfSpans, softcaps: list[float], chunk: int, rows: Any, weights: Any) -> Float[Array, "B K"]:
+def _scan(of: OfSpans, makers: list[Any], chunk: int, rows: Any, weights: Any) -> Float[Array, "B K"]:
     @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.nothing_saveable)
     def one(weights: Any, rows: Any) -> Float[Array, "B C"]:
-        sides, (rows, more), (tables, learnt) = [], rows, weights
-        for (h, targets, there), w, softcap in zip(rows, tables, softcaps, strict=True):
-            flat = logits(h.reshape(len(h), -1, h.shape[-1]), w, softcap)
-            sides.append(SpanLogits(flat.reshape(*h.shape[:3], -1), targets, there))
-        return of(*sides, *more, *learnt)
+        (sides, more), (shared, learnt) = rows, weights
+        made = [
+            SpanLogits(_made(make, at, w, targets.shape), targets, there)
+            for make, w, (at, targets, there) in zip(makers, shared, sides, strict=True)
+        ]
+        return of(*made, *more, *learnt)
 
     values = jax.lax.scan(lambda _, rows: (None, one(weights, rows)), None, cut(rows, chunk))[1]
     return joined(values, rows[0][0][1].shape[1])
+
+
+def _made(make: Any, at: Any, shared: Any, shape: tuple[int, ...]) -> Float[Array, "B C m V"]:
+    """The logits at positions of a shape `B C m`."""
+    flat = jax.tree.map(lambda x: x.reshape(shape[0], shape[1] * shape[2], *x.shape[3:]), at)
+    return make(flat, shared).reshape(*shape, -1)
 
 
 def mean_over_targets(x_BxCxmxV: Float[Array, "B C m V"], side: SpanLogits) -> Float[Array, "B C V"]:
@@ -150,13 +152,3 @@ def _targets(side: Side, m: int, late: bool) -> tuple[Int[Array, "B K m"], Int[A
     at = jnp.where(there, side.last_BxK[..., None] - counts + 1 + number, 0)
     reads = jnp.minimum(at + 1, side.of_BxS.shape[1] - 1) if late else at
     return reads, side.at(side.tokens.targets_BxS, at), there
-
-
-def table_of(side: Side) -> TableBound:
-    """The table through which a model's symbols leave. Raises ValueError if there is none."""
-    if not isinstance(side.read.bound, TableBound):
-        raise ValueError(
-            f"the loss needs all logits of a span, of symbols that leave through one table; a "
-            f"{type(side.read.bound).__name__} has none"
-        )
-    return side.read.bound

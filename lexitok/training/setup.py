@@ -196,6 +196,10 @@ def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
         raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
     make_drawing(config.data.drawn)
     if objective.second is not None:
+        if objective.second.kept is not None:
+            raise SetupError(
+                "objective.teacher.cache is of whole documents; data.tokenizers 'drawn' reads parts of them"
+            )
         spells = load_tokenizer(config.data.drawn.source).vocabulary.fingerprint
         if spells != objective.second.encoder.vocabulary.fingerprint:
             raise SetupError(

@@ -6,7 +6,8 @@ checkpoint where it is from in place of its arrays.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,17 +16,22 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
+from lexitok.data.predictions import KeptPredictions, open_predictions
+from lexitok.data.sources import open_source
+from lexitok.distill.keeping import Reading, keep_predictions
 from lexitok.made import is_made, with_made
 from lexitok.models.build import evaluated, model_for
 from lexitok.nn.dtypes import DTYPES
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord, saved_steps, step_folder
 from lexitok.runs.checkpoints.reading import read_record
-from lexitok.runs.load import encoder_of
+from lexitok.runs.load import encoder_of, load_model
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
 from lexitok.sharding import replicated
 from lexitok.training.state import Fixed, SetupError, rounded
+
+TEACHER = "teacher"  # its name in the section `objective`, and in what is fixed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Teacher:
       encoder: of its symbols.
       dtype: of its matrices and tables, `float32` or `bfloat16`.
       shares: parts, by name, that are not held for it: the model that is trained has the same ones, frozen.
+      kept: what it has predicted, which is read in its place; None: the model itself is read.
     """
 
     key: str
@@ -47,6 +54,7 @@ class Teacher:
     encoder: Encoder
     dtype: str = "float32"
     shares: tuple[str, ...] = ()
+    kept: KeptPredictions | None = None
 
     def make(self, rngs: nnx.Rngs) -> Any:
         """A fresh model of its kind."""
@@ -139,17 +147,23 @@ def _alike(theirs: Any, ours: Any) -> bool:
 def open_teacher(c: ConfigDict, key: str) -> Teacher:
     """The model that a section of the objective names; only the record of its run is read.
 
+    Where it names kept predictions, the run need not be there. If it is named, it has to be the one that made them.
+
     Args:
       c: a `lexitok.config.teacher` section.
       key: dotted name of the section, for errors.
 
     Raises:
-      SetupError: no run is named, there is none, or its record cannot be read; an unknown dtype.
+      SetupError: no run is named, there is none, or its record cannot be read; an unknown dtype; kept predictions of
+        another run.
+      PredictionsError: there are none.
     """
-    if not c.run:
-        raise SetupError(f"{key}.run is empty: name the run whose model is to be learnt from")
     if c.dtype not in DTYPES:
         raise SetupError(f"unknown {key}.dtype '{c.dtype}'; there are {', '.join(DTYPES)}")
+    if c.cache:
+        return _kept_teacher(c, key)
+    if not c.run:
+        raise SetupError(f"{key}.run is empty: name the run whose model is to be learnt from")
     steps = saved_steps(c.run)
     if not steps:
         raise SetupError(f"{key}.run: there are no checkpoints in {c.run}")
@@ -158,3 +172,48 @@ def open_teacher(c: ConfigDict, key: str) -> Teacher:
         return Teacher(key, record, c.run, encoder_of(record), c.dtype, tuple(c.shares))
     except (OSError, ValueError, KeyError) as error:
         raise SetupError(f"{key}.run: the record of {c.run} cannot be read: {error}") from error
+
+
+def _kept_teacher(c: ConfigDict, key: str) -> Teacher:
+    kept = open_predictions(c.cache)
+    if c.run:
+        theirs, own = fingerprint(read_parameters(c.run).parameters), kept.settings["teacher"]["fingerprint"]
+        if theirs != own:
+            raise SetupError(
+                f"{key}.cache: {c.cache} holds predictions of a model of fingerprint {own}, and {key}.run names "
+                f"{c.run}, of {theirs}"
+            )
+    record = RunRecord.from_tree(kept.settings["record"])
+    return Teacher(key, record, kept.settings["teacher"]["run"], encoder_of(record), kept=kept)
+
+
+def keep_predictions_of(
+    config: ConfigDict, folder: Path, *, top_k: int, share: tuple[int, int] = (0, 1)
+) -> Iterator[tuple[int, int]]:
+    """Keeps what the teacher of a config predicts of the training text, on the mesh that is set.
+
+    It reads documents in windows of `objective.teacher.symbols`, as evaluation does with `eval.overlap`.
+
+    Args:
+      config: the whole tree.
+      folder, share: as of `keep_predictions`.
+      top_k: logits that are kept of each target.
+
+    Yields:
+      Documents and symbols of each file.
+
+    Raises:
+      SetupError, PredictionsError, SourceError, CheckpointError: as of what it calls.
+    """
+    c, data = config.objective.teacher, config.data
+    teacher = open_teacher(c, f"objective.{TEACHER}")
+    if teacher.kept is not None:
+        raise SetupError(f"objective.{TEACHER}.cache is set: name the run, whose predictions are to be kept")
+    checkpoint = read_parameters(c.run)
+    of = {"run": c.run, "step": checkpoint.step, "fingerprint": fingerprint(checkpoint.parameters), "dtype": c.dtype}
+    corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
+    model, encoder = load_model(c.run)
+    reading = Reading(data.rows, c.symbols, c.units, config.eval.overlap, top_k, config.objective.chunk)
+    settings = {"teacher": of, "record": checkpoint.record.to_tree()}
+    model = jax.jit(rounded, static_argnums=1)(model, c.dtype)
+    yield from keep_predictions(folder, model, encoder, corpus, reading, settings, share=share)

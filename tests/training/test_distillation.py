@@ -7,6 +7,7 @@ import pytest
 from samples import CONFIGS, TEXT
 
 from lexitok.config.files import ConfigError, load_config
+from lexitok.data.sources import open_source
 from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
@@ -14,6 +15,7 @@ from lexitok.training import ahead_of_time
 from lexitok.training.loop import train
 from lexitok.training.setup import make_setup
 from lexitok.training.state import SetupError
+from lexitok.training.teachers import keep_predictions_of
 
 STACK = ["D=32", "L=1", "H=2", "K=2", "N=16", "F=48"]
 RUN = ["data.packing_bins=4", "train.eval_every=0", "train.log_every=1", "optimizer.warmup=1", "eval.bytes=2000"]
@@ -84,6 +86,32 @@ def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
     parameters = read_parameters(tmp_path).parameters
     assert not any("teacher" in parameter or "hidden_states" in parameter for parameter in parameters)
     assert json.loads((tmp_path / "config.json").read_text())["objective"]["teacher"]["run"] == f"{root}/teacher"
+
+
+def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
+    """Its predictions are read through a stop, with the run of the teacher gone; another teacher, and losses that look
+    into it, are refused."""
+    config = student(root, "bytes,alm", "train.steps=1", "train.checkpoint_every=1", "mesh.fsdp=8", "mesh.data=1")
+    documents = sum(count for count, _ in keep_predictions_of(config, tmp_path / "kept", top_k=8))
+    assert documents == len(open_source(config.data.source, "train", cache=config.data.cache))
+    config.objective.teacher.cache = str(tmp_path / "kept")
+    make_setup(config)
+    settings = tmp_path / "kept" / "predictions.json"
+    of = json.loads(settings.read_text())["teacher"]["fingerprint"]
+    settings.write_text(settings.read_text().replace(of, "of another"))
+    with pytest.raises(SetupError, match=f"a model of fingerprint of another, and .*teacher, of {of}"):
+        make_setup(config)
+    config.objective.teacher.run = ""
+    looking = config.copy_and_resolve_references()
+    looking.objective.losses.hidden_states.weight = 1.0
+    with pytest.raises(SetupError, match="hidden_states would look at the teacher's hidden states"):
+        make_setup(looking)
+    for steps in (1, 3):
+        config.train.steps = steps
+        train(config, tmp_path / "student")
+    rows = [row for row in read_metrics(tmp_path / "student") if "train/bpb" in row]
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert all(0 < row["train/alm_loss"] < 10 and row["train/aligned"] > 0.99 for row in rows)
 
 
 @pytest.mark.parametrize(

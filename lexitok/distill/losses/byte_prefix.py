@@ -13,7 +13,7 @@ from lexitok.distill.byte_prefixes import OVER, BytePrefixes, byte_prefixes
 from lexitok.distill.losses.distributions import divergence
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.pair import Compared, Pair, Side
-from lexitok.distill.span_logits import SpanLogits, fixed, over_logits, table_of
+from lexitok.distill.span_logits import SpanLogits, over_logits
 from lexitok.text.vocabulary import Vocabulary
 
 DIVERGENCES = ("kl", "jensen_shannon")
@@ -85,19 +85,16 @@ def byte_prefix(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
         if c.mask_whitespace:
             clear = ~_is_about_space(pair, student.vocabulary, teacher.vocabulary)
             there &= Side.at(clear, jnp.maximum(pair.student.of_BxS, 0))
+        ours, theirs = pair.student.logits, pair.teacher.logits.fixed
         student_rows, teacher_rows = (
-            (h[:, :, None], targets[..., None], there[..., None])
-            for h, targets in (
-                (pair.student.read.hidden_BxSxD, pair.student.tokens.targets_BxS),
-                (
-                    Side.at(pair.teacher.read.hidden_BxSxD, taught.at_BxS),
-                    Side.at(pair.teacher.tokens.targets_BxS, taught.at_BxS),
-                ),
+            (jax.tree.map(lambda x: x[:, :, None], x), targets[..., None], there[..., None])
+            for x, targets in (
+                (ours.at_BxS, pair.student.tokens.targets_BxS),
+                (Side.at((theirs.at_BxS, pair.teacher.tokens.targets_BxS), taught.at_BxS)),
             )
         )
-        tables = table_of(pair.student), fixed(table_of(pair.teacher))
         more = taught.inside_BxS, taught.chain_BxS
-        values = over_logits(of, (student_rows, teacher_rows), tables, c.chunk, more)
+        values = over_logits(of, (student_rows, teacher_rows), (ours, theirs), c.chunk, more)
         return Compared(values, there.astype(jnp.float32))
 
     return Loss(compare)

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from lexitok.distill.losses.distributions import DIVERGENCES, divergence
 from lexitok.distill.losses.loss import Loss
 from lexitok.distill.pair import Compared, Pair, Side
-from lexitok.distill.span_logits import SpanLogits, fixed, over_logits, table_of
+from lexitok.distill.span_logits import SpanLogits, over_logits
 from lexitok.nn.parameters import normal
 
 _LEAST = 1e-6
@@ -51,11 +51,11 @@ class States:
     """
 
     def __init__(self, side: Side):
-        bound, tokens = side.read.bound, side.tokens
+        bound, tokens = side.model.bound, side.tokens
         embed = (jax.lax.stop_gradient(bound.embed(x, jnp.float32)) for x in (tokens.symbols_BxS, tokens.targets_BxS))
         inputs, self.targets = embed
         self.seen = jnp.concatenate([inputs, self.targets], axis=-1)
-        self.hidden = side.read.hidden_BxSxD.astype(jnp.float32)
+        self.hidden = side.model.hidden_BxSxD.astype(jnp.float32)
 
 
 def dskd(c: ConfigDict) -> Loss:
@@ -93,20 +93,20 @@ def dskd(c: ConfigDict) -> Loss:
 
     def compare(pair: Pair, attention: CrossAttention) -> Compared:
         student, teacher = pair.student, pair.teacher
-        tables = table_of(student), fixed(table_of(teacher))
+        ours, theirs = student.logits, teacher.logits.fixed
         pieces = student.tokens.segments_BxS[:, :, None] == teacher.tokens.segments_BxS[:, None]
         sees = pieces & (student.tokens.segments_BxS > 0)[:, :, None]
         to_student, to_teacher = attention(States(student), States(teacher), sees)
-        rows = (_rows(student, to_student), _rows(student, student.read.hidden_BxSxD))
-        first = over_logits(in_students, rows, (fixed(tables[0]), tables[0]), c.chunk)
-        rows = (_rows(teacher, teacher.read.hidden_BxSxD), _rows(teacher, to_teacher))
-        second = over_logits(in_teachers, rows, (tables[1], tables[1]), c.chunk)
+        rows = (_rows(student, to_student), _rows(student, student.model.hidden_BxSxD))
+        first = over_logits(in_students, rows, (ours.fixed, ours), c.chunk)
+        rows = (_rows(teacher, teacher.model.hidden_BxSxD), _rows(teacher, to_teacher))
+        second = over_logits(in_teachers, rows, (theirs, theirs), c.chunk)
         # A mean over the student's targets, and one over the teacher's: both halves weigh the same.
-        ours, theirs = student.tokens.weights_BxS, teacher.tokens.weights_BxS
-        theirs = theirs * (jnp.sum(ours) / jnp.maximum(jnp.sum(theirs), 1.0))
-        return Compared(2 * jnp.concatenate([first, second], axis=1), jnp.concatenate([ours, theirs], axis=1))
+        weights, others = student.tokens.weights_BxS, teacher.tokens.weights_BxS
+        others = others * (jnp.sum(weights) / jnp.maximum(jnp.sum(others), 1.0))
+        return Compared(2 * jnp.concatenate([first, second], axis=1), jnp.concatenate([weights, others], axis=1))
 
-    return Loss(compare, parameters=_attention)
+    return Loss(compare, hidden=True, parameters=_attention)
 
 
 def _attention(rngs: nnx.Rngs, student: int, teacher: int) -> CrossAttention:

@@ -37,7 +37,9 @@ def hidden_states(c: ConfigDict) -> Loss:
     """
 
     def compare(pair: Pair, projection: Any = None) -> Compared:
-        ours, theirs = (side.after(side.read.hidden_BxSxD).astype(jnp.float32) for side in (pair.student, pair.teacher))
+        ours, theirs = (
+            side.after(side.model.hidden_BxSxD).astype(jnp.float32) for side in (pair.student, pair.teacher)
+        )
         if projection is not None:
             ours = projection(ours)
         if ours.shape[-1] != theirs.shape[-1]:
@@ -52,7 +54,7 @@ def hidden_states(c: ConfigDict) -> Loss:
         apart = jnp.mean(jnp.square(ours - theirs), axis=-1)
         return Compared(apart / jnp.maximum(scale, 1e-12), there.astype(jnp.float32))
 
-    return Loss(compare, vocabularies=False, parameters=_projection if c.project else None)
+    return Loss(compare, vocabularies=False, hidden=True, parameters=_projection if c.project else None)
 
 
 def _projection(rngs: nnx.Rngs, student: int, teacher: int) -> Projection:

@@ -17,6 +17,7 @@ class Loss:
       compare: what it compares, and what comes of it: from a pair, and from its parameters where it has any.
       beginnings: whether it looks at the mass of symbols that begin something new (`lexitok.distill.beginnings`).
       vocabularies: whether it looks at what symbols stand for; then it is of no use where each batch has others.
+      hidden: whether it looks at the teacher's hidden states, and not at its predictions alone.
       parameters: makes what it learns beside the student, from keys and the widths of the student's and the teacher's
         hidden states; None: nothing.
     """
@@ -24,6 +25,7 @@ class Loss:
     compare: Callable[..., Compared]
     beginnings: bool = False
     vocabularies: bool = True
+    hidden: bool = False
     parameters: Callable[[nnx.Rngs, int, int], Any] | None = None
 
     def __call__(self, pair: Pair, parameters: Any = None) -> Compared:

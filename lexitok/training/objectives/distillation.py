@@ -22,10 +22,8 @@ from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums, document_ends, text_sums
 from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed, SetupError, model_of
-from lexitok.training.teachers import Teacher, open_teacher
+from lexitok.training.teachers import TEACHER, Teacher, open_teacher
 from lexitok.training.weighting import Weighting, make_weighting
-
-_TEACHER = "teacher"
 
 
 def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
@@ -50,7 +48,7 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
       SetupError: there is no teacher, no loss, or a loss that refuses its settings or the vocabularies; when it is
         traced, a model that cannot be read once for several losses.
     """
-    teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
+    teacher = open_teacher(c.teacher, f"objective.{TEACHER}")
     vocabularies = encoder.vocabulary, teacher.encoder.vocabulary
     sections = {name: section for name, section in c.losses.items() if section.weight}
     losses = {name: _loss(name, section, encoder, teacher.encoder) for name, section in sections.items()}
@@ -61,6 +59,7 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
     groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
     ends = document_ends(encoder)
     fussy = [name for name, loss in losses.items() if loss.vocabularies]
+    _check_kept(teacher, losses)
 
     def objective(
         trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
@@ -71,12 +70,12 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
                 raise SetupError(f"data.tokenizers 'drawn': {', '.join(fussy)} would look at each batch's vocabulary")
             group_of_V = beginnings_of_spelled(batch.vocabulary, vocabularies[1]) if asks else None
         read = _read(model_of(trained, fixed), batch)
-        theirs = _taught(teacher.model(fixed, _TEACHER), batch, _query(groups[1], c.chunk))
+        theirs = _taught(teacher, fixed, batch, _query(groups[1], c.chunk))
         query = _query(group_of_V, c.chunk)
 
         def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], Pair]:
             alignment = batch.alignment
-            pair = Pair(Side(read, read.read_out(query), alignment.of_first_BxS, alignment.spans), theirs)
+            pair = Pair(Side.of_model(read, query, alignment.of_first_BxS, alignment.spans), theirs)
             found = [loss(pair, (parameters or {}).get(name)).mean for name, loss in losses.items()]
             return jnp.stack(found), pair
 
@@ -91,8 +90,9 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         sums |= {"loss": jnp.sum(weights_n * means_n) * targets, "extra_loss": read.extras.loss * targets}
         return sums["loss"] + sums["extra_loss"], sums | read.extras.sums
 
-    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.units)
-    return Objective(objective, second, {_TEACHER: teacher}, _own(losses, weighting, teacher, c.own_lr))
+    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.units, teacher.kept)
+    teachers = {TEACHER: teacher} if teacher.kept is None else {}
+    return Objective(objective, second, teachers, _own(losses, weighting, teacher, c.own_lr))
 
 
 def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
@@ -124,12 +124,23 @@ def _read(model: Any, batch: Batch) -> ReadBatch:
     return model.read(batch)
 
 
-def _taught(model: Any, batch: Batch, query: Query) -> Side:
+def _taught(teacher: Teacher, fixed: Fixed, batch: Batch, query: Query) -> Side:
     """The teacher's side of a batch, without gradients."""
-    read = _read(model, Batch(batch.second, batch.seeds_B))
+    if teacher.kept is not None:
+        return Side.of_predictions(batch.second, batch.predictions, teacher.encoder.vocabulary.size, batch.alignment)
+    read = _read(teacher.model(fixed, TEACHER), Batch(batch.second, batch.seeds_B))
     read = dataclasses.replace(read, hidden_BxSxD=jax.lax.stop_gradient(read.hidden_BxSxD))
-    found = jax.lax.stop_gradient(read.read_out(query))
-    return Side(read, found, batch.alignment.of_second_BxT, batch.alignment.spans)
+    side = Side.of_model(read, query, batch.alignment.of_second_BxT, batch.alignment.spans)
+    return dataclasses.replace(side, found=jax.lax.stop_gradient(side.found))
+
+
+def _check_kept(teacher: Teacher, losses: Mapping[str, Loss]) -> None:
+    """Raises a SetupError if losses look into a teacher of which there are kept predictions alone."""
+    looking = [name for name, loss in losses.items() if loss.hidden]
+    if teacher.kept is not None and looking:
+        raise SetupError(
+            f"{teacher.key}.cache holds predictions, and {', '.join(looking)} would look at the teacher's hidden states"
+        )
 
 
 def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:

@@ -14,9 +14,7 @@ from lexitok.nn.layers import normed
 from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums, document_ends
 from lexitok.training.state import Fixed, SetupError, model_of
-from lexitok.training.teachers import open_teacher
-
-_TEACHER = "teacher"
+from lexitok.training.teachers import TEACHER, open_teacher
 
 
 def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
@@ -43,12 +41,14 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
       SetupError: there is no teacher, or no such layer; when it is traced, the models are not of one width, or no token
         models.
     """
-    teacher = open_teacher(c.teacher, f"objective.{_TEACHER}")
+    teacher = open_teacher(c.teacher, f"objective.{TEACHER}")
+    if teacher.kept is not None:
+        raise SetupError(f"{teacher.key}.cache holds predictions, and token_distillation compares hidden states")
     weight, layer, query, ends = c.next_token_weight, c.layer, Query(chunk=c.chunk), document_ends(encoder)
     _check_layer(layer, teacher.record.config, c.teacher.run)
 
     def distance(trained: Any, fixed: Fixed, batch: Batch) -> tuple[Float[Array, ""], Sums]:
-        student, old = model_of(trained, fixed), teacher.model(fixed, _TEACHER)
+        student, old = model_of(trained, fixed), teacher.model(fixed, TEACHER)
         _check_models(student, old, c.teacher.run)
         ours, final = _states(student, batch, layer)
         theirs, _ = _states(old, Batch(batch.second, batch.seeds_B), layer)
@@ -72,7 +72,7 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         return loss, sums | {"loss": loss}
 
     second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.symbols)
-    return Objective(distance, second, {_TEACHER: teacher})
+    return Objective(distance, second, {TEACHER: teacher})
 
 
 def _states(model: Any, batch: Batch, layer: int) -> tuple[Float[Array, "B S D"], Float[Array, "B S D"]]:
