@@ -55,6 +55,14 @@ def few_programs() -> Iterator[None]:
         jax.clear_caches()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_kept_maps(tmp_path_factory) -> Iterator[None]:
+    """What is found once and kept is found anew by the code at hand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def gemma_gguf(tmp_path_factory) -> Path:
     """Gemma 3 270M as one file, from the packages that hold its parts."""

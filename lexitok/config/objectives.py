@@ -71,11 +71,24 @@ def distillation(**losses: float) -> ConfigDict:
     c.losses.hidden_states = hidden_states()
     c.weighting = weighting()
     c.own_lr = 1.0  # the rate of what losses learn beside the model, over the model's
+    c.on_policy = on_policy()
     c.chunk = 512
     c.lock()
     for name, weight in losses.items():
         c.losses[name].weight = weight
     return c
+
+
+def on_policy(**changes) -> ConfigDict:
+    """Steps about what the student writes, in place of text (`lexitok.training.on_policy`)."""
+    c = ConfigDict()
+    c.fraction = 0.0  # of the steps
+    c.prompt = 64  # bytes of text that the student goes on with, at most
+    c.symbols = 128  # that it writes, at most
+    c.temperature = 1.0
+    c.top_k = 0  # only the k most likely symbols are drawn; 0: all
+    c.top_p = 1.0  # only the most likely symbols that together have this probability
+    return with_changes(c, changes)
 
 
 @section("next_symbol")

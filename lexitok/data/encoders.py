@@ -79,7 +79,7 @@ class SubwordEncoder(_Coder):
 
     def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         encoding = self.tokenizer.encode(data)
-        return _flat(encoding.ids, encoding.nbytes, self.vocabulary), encoding.lossy
+        return flat_stream(encoding.ids, encoding.nbytes, self.vocabulary), encoding.lossy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ByteEncoder(_Coder):
 
     def measure(self, data: bytes, source: str = "text") -> tuple[SymbolStream, bool]:
         symbols = self.alphabet.encode(data, source)
-        return _flat(symbols, np.ones(len(data), np.int32), self.vocabulary), False
+        return flat_stream(symbols, np.ones(len(data), np.int32), self.vocabulary), False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,14 @@ class ByteUnitEncoder(_Coder):
         return self.rule.stream(symbols, None if self.splitter is None else self.splitter.split(data)), False
 
 
-def _flat(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> SymbolStream:
+def flat_stream(symbols: np.ndarray, nbytes: np.ndarray, vocabulary: Vocabulary) -> SymbolStream:
+    """The stream of a document whose every symbol is a unit, `eot` behind them.
+
+    Args:
+      symbols: int32 `[n]`, without `eot`.
+      nbytes: int32 `[n]`, raw bytes of each.
+      vocabulary: of the symbols.
+    """
     n = len(symbols) + 1
     return SymbolStream(
         symbols=np.append(symbols, np.int32(vocabulary.eot)),

@@ -3,16 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from lexitok.data.batch import row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.inference.decoder import ContextError, Decoder, most_positions, positions_of
+from lexitok.inference.drawing import Drawer
 from lexitok.inference.predicted_units import predicted_ends
 from lexitok.inference.prompts import prompt_symbols, unfinished
-from lexitok.inference.sampling import NOT_FINITE, Sampling, draw, row_keys, step_keys
+from lexitok.inference.sampling import Sampling
 from lexitok.inference.stops import Text
 
 
@@ -114,30 +111,19 @@ def _needed(encoder: Encoder, read: list[list[int]], max_bytes: int, context: in
 def _write(
     decoder: Decoder, encoder: Encoder, read: list[list[int]], texts: list[Outgoing], sampling: Sampling, seed: int
 ) -> Iterator[tuple[int, bytes]]:
-    allowed = jnp.asarray(encoder.rule.allowed_next(encoder.vocabulary, decoder.logits_BxV.shape[1]))
-    keys_B = row_keys(seed, len(read))
-    step = 0
+    drawer = Drawer(decoder, encoder, sampling, seed)
     while not all(out.text.ended for out in texts):
         decoder.read(read)
-        kinds = np.array([encoder.rule.room(cursor) for cursor in decoder.cursors], np.int32)
-        steps, kinds = jax.device_put((np.full(len(read), step, np.int32), kinds))
-        drawn = draw(decoder.logits_BxV, allowed[kinds], step_keys(keys_B, steps), sampling)
-        symbols = jax.device_get(drawn).tolist()  # the only thing that comes back from the device
+        symbols = drawer.draw([not out.text.ended for out in texts])
         for row, (symbol, out) in enumerate(zip(symbols, texts, strict=True)):
             if not out.text.ended:
-                _add(out.text, symbol, encoder, row, decoder)
+                _add(out.text, symbol, encoder)
                 if new := out.take():
                     yield row, new
         read = [[] if out.text.ended else [symbol] for symbol, out in zip(symbols, texts, strict=True)]
-        step += 1
 
 
-def _add(text: Text, symbol: int, encoder: Encoder, row: int, decoder: Decoder) -> None:
-    if symbol == NOT_FINITE:
-        raise FloatingPointError(
-            f"row {row}: the model's logits after {decoder.cursors[row].length} symbols are not finite; are its "
-            "parameters those of a run that diverged?"
-        )
+def _add(text: Text, symbol: int, encoder: Encoder) -> None:
     if symbol == encoder.vocabulary.eot:
         text.end()
     else:

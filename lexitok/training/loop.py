@@ -34,6 +34,7 @@ from lexitok.sharding import row_share
 from lexitok.training.ahead_of_time import abstract_batch
 from lexitok.training.flops import peak_flops, training_flops
 from lexitok.training.metrics import FiniteGuard, Late, averages
+from lexitok.training.on_policy import make_on_policy
 from lexitok.training.processes import check_same
 from lexitok.training.progress import Progress, Silent
 from lexitok.training.setup import Setup, make_setup
@@ -121,6 +122,7 @@ class _Run:
         self.flops = training_flops(setup, abstract_batch(setup))  # of a step
         self.since = 0.0
         self.documents, self.encoders = _validation(setup) if self.c.eval_every else ([], [])
+        self.on_policy = make_on_policy(setup.config, setup.encoder, setup.objective)
 
     def run(self, state: TrainState) -> dict[str, Any]:
         if self.clock.step >= self.c.steps:
@@ -131,7 +133,7 @@ class _Run:
             self._evaluate(state)
         shown = Progress if jax.process_index() == 0 else Silent
         with shown(self.c.steps, start=self.clock.step, name=self.setup.config.name) as progress:
-            batch = self._first_batch()
+            batch = self._first_batch(state)
             step = self.step.lower(state, batch).compile()
             self.since = time.monotonic()
             with jax.transfer_guard("disallow"):
@@ -139,15 +141,22 @@ class _Run:
                     state, sums = step(state, batch)
                     self._read(self.late.push(n, sums), progress)  # of the step before, while this one runs
                     data = self.iterator.get_state() if self._saves(n) else None
-                    batch = self._next_batch() if n < self.c.steps else batch
+                    batch = self._next_batch(n + 1, state) if n < self.c.steps else batch
                     self._between(n, state, data, progress)
         return self._finish(state)
 
-    def _next_batch(self) -> Batch:
-        return put_batch_share(next(self.iterator), self.setup.mesh)
+    def _batch(self, step: int, state: TrainState) -> Batch:
+        """What a step is about, on the host."""
+        if self.on_policy is not None and self.on_policy.writes(step):
+            with jax.transfer_guard("allow"):
+                return self.on_policy.batch(evaluated(state.model), step)
+        return next(self.iterator)
 
-    def _first_batch(self) -> Batch:
-        batch = next(self.iterator)
+    def _next_batch(self, step: int, state: TrainState) -> Batch:
+        return put_batch_share(self._batch(step, state), self.setup.mesh)
+
+    def _first_batch(self, state: TrainState) -> Batch:
+        batch = self._batch(self.clock.step + 1, state)
         digest = hashlib.sha256()
         for leaf in jax.tree.leaves(batch.vocabulary):
             digest.update(leaf)
@@ -195,6 +204,7 @@ class _Run:
             **self.iterator.report.metrics(),
             **{f"train/{name}": value for name, value in averages(total, len(self.window)).items()},
             **self._speed(total["bytes"], len(self.window), spent),
+            **({} if self.on_policy is None else self.on_policy.take_metrics(n)),
             "bytes": self.clock.bytes,
             "seconds": self.clock.seconds,
         }

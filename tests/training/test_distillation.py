@@ -114,6 +114,20 @@ def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
     assert all(0 < row["train/alm_loss"] < 10 and row["train/aligned"] > 0.99 for row in rows)
 
 
+def test_a_student_learns_from_what_it_writes(root, tmp_path):
+    """In one run with text: what it has written is in the log, and nothing of text is where it wrote."""
+    policy = ("fraction=1.0", "prompt=20", "symbols=40", "temperature=0.7")
+    config = student(root, "bytes,alm", *(f"objective.on_policy.{change}" for change in policy), "train.steps=2")
+    config.objective.teacher.symbols = 160
+    train(config, tmp_path)
+    for row in read_metrics(tmp_path):
+        assert row["on_policy/texts"] == 8 * (160 // 60) and row["on_policy/lost_texts"] == 0
+        assert row["train/alm_loss"] > 0 and row["data/bytes"] == 0
+    config.objective.teacher.cache = str(tmp_path)
+    with pytest.raises(SetupError, match="holds no predictions|has not read the texts"):
+        train(config, tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

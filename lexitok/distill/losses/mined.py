@@ -47,11 +47,7 @@ def mined(c: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
 
     def compare(pair: Pair) -> Compared:
         values, there = over_spans(of, pair, chunk=c.chunk)
-        ends = (
-            side.at(side.tokens.targets_BxS, jnp.maximum(side.last_BxK, 0)) for side in (pair.student, pair.teacher)
-        )
-        ours, theirs = ends
-        same = there & (jnp.asarray(nearest)[theirs] == ours)
+        same = there & (jnp.asarray(nearest)[_last(pair.teacher)] == _last(pair.student))
         nats = pair.student.sums(pair.student.found.nll_BxS)
         weights = jnp.where(pair.is_scored_BxK, pair.student.counts_BxK, 0.0)
         return Compared(jnp.where(same, values, nats), weights)
