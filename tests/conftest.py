@@ -14,7 +14,7 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
     / ".pytest_cache"
     / f"programs{os.environ.get('LEXITOK_OPTIMISED', '')}{os.environ.get('XLA_FLAGS', '').replace('=', '-')}"
 )
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 import jax
 import pytest

@@ -127,6 +127,18 @@ def losses_and_gradients(
     return program_of(losses, student, teacher, encoders)(student, teacher, batch)
 
 
+def values_of(losses: Mapping[str, Any], student: Any, teacher: Any, batch: Batch, encoders: Any) -> dict[str, Any]:
+    """By name, the mean that a loss comes to: one program for all of them."""
+    parameters = {name: parameters_of(loss, student, teacher) for name, loss in losses.items()}
+
+    @jax.jit
+    def means(student: Any, teacher: Any, batch: Batch) -> Any:
+        pair = pair_of(student, teacher, batch, encoders)
+        return {name: loss(pair, parameters[name]).mean for name, loss in losses.items()}
+
+    return jax.device_get(means(student, teacher, batch))
+
+
 def program_of(losses: Mapping[str, Any], student: Any, teacher: Any, encoders: Any) -> Callable[..., dict[str, Any]]:
     """What `losses_and_gradients` calls, of models like these; compiled once."""
     parameters = {name: parameters_of(loss, student, teacher) for name, loss in losses.items()}

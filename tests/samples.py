@@ -40,8 +40,8 @@ FAMILY = {  # every way in which byte-unit models differ
     "bolmo": "bolmo",
 }
 KINDS = ("bytes", *FAMILY)
-# What these have is in others too: one level of two, a rule of units with another model, a model with another rule.
-IN_OTHERS = ("hat_v2_end_symbol", "hat_v2_fused", "hat_v2_revealed", "spacebyte", "blt_space", "aunet", "hnet")
+# What these have is in others too: levels, a rule of units with another model, a model with another rule.
+IN_OTHERS = ("hat_v2_end_symbol", "hat_v2_fused", "hat_v2_revealed", "spacebyte", "blt_space", "aunet", "hnet_two")
 TEXT = "Pack my box, with Größe 🌝 and 12 jugs… 世界 naïve\n\tdef f(x): return x".encode()
 
 

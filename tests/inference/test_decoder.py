@@ -201,28 +201,29 @@ def assert_close(found, expected):
 def test_dropped_rows_change_nothing_for_the_others(make_small, few):
     """A row that has ended is dropped so that it costs nothing; what remains must go on as if it were there."""
     model, encoder = make_small(few)
-    texts = [symbols_of(encoder, TEXTS[i]) for i in (0, 2, 3)]
-    decoder = Decoder(model, encoder, 3, S, chunk=CHUNK)
+    texts, left = [symbols_of(encoder, text) for text in TEXTS[:4]], (0, 2, 3)
+    decoder = Decoder(model, encoder, 4, S, chunk=CHUNK)
     decoder.read([row[:11] for row in texts])
     fewer = decoder.drop([1])
-    assert len(fewer.cursors) == 2 and [c.length for c in fewer.cursors] == [decoder.cursors[i].length for i in (0, 2)]
+    assert len(fewer.cursors) == 3 and [c.length for c in fewer.cursors] == [decoder.cursors[i].length for i in left]
     all_rows = go_on(decoder, [row[11:15] for row in texts])
-    for ours, right in zip(go_on(fewer, [texts[0][11:15], texts[2][11:15]]), all_rows, strict=True):
-        assert_close(ours, right[[0, 2]])
+    for ours, right in zip(go_on(fewer, [texts[i][11:15] for i in left]), all_rows, strict=True):
+        assert_close(ours, right[list(left)])
 
 
 def test_rows_are_taken_between_calls(make_small):
     """What is still to be read belongs to a row too."""
     model, encoder = make_small("hat_v2")
     symbols = symbols_of(encoder, TEXTS[0])
-    decoder = Decoder(model, encoder, 1, S, chunk=CHUNK)
-    calls = decoder.calls([symbols])
+    decoder = Decoder(model, encoder, 4, S, chunk=CHUNK)
+    calls = decoder.calls([[], symbols, [], []])
     next(calls)
-    taken = decoder.take([0, 0])
-    taken.read([[], []])
+    rows = [1, 1, 0, 1]
+    taken = decoder.take(rows)
+    taken.read([[]] * 4)
     for _ in calls:
         pass
-    assert_close(np.asarray(taken.logits_BxV), np.asarray(decoder.logits_BxV)[[0, 0]])
+    assert_close(np.asarray(taken.logits_BxV), np.asarray(decoder.logits_BxV)[rows])
 
 
 def test_rows_that_are_not_there(make_small):

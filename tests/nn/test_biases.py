@@ -43,25 +43,27 @@ def test_biases_are_added_where_they_are_asked_for():
     model = make(attention_bias="all", feed_forward_bias="learned", norm_bias="learned", pre_norms="layer")
     block, (x, positions) = first(model), row()
     zero = Positions(positions.segments_BxS, jnp.zeros_like(positions.positions_BxS))  # nothing is rotated
-    q, k, v = block.mixer.project(x, zero, "global")
+    q, k, v = jax.jit(lambda block: block.mixer.project(x, zero, "global"))(block)
     for found, w, bias in ((q, "wq", "q_bias"), (k, "wk", "k_bias"), (v, "wv", "v_bias")):
         expected = np.einsum("BSD,DHN->BSHN", x, getattr(block.mixer, w)[...])
         np.testing.assert_allclose(found, expected + np.asarray(getattr(block.mixer, bias).bias[...]), atol=1e-5)
-    out = block.mixer(x, positions, "global")
+    attend = jax.jit(lambda mixer: mixer(x, positions, "global"))
     without = first(model).mixer
     without.o_bias = None
-    np.testing.assert_allclose(
-        out - without(x, positions, "global"), jnp.broadcast_to(block.mixer.o_bias.bias, x.shape), atol=1e-5
-    )
+    difference = np.asarray(attend(block.mixer)) - np.asarray(attend(without))
+    np.testing.assert_allclose(difference, np.broadcast_to(block.mixer.o_bias.bias[...], x.shape), atol=1e-5)
     f = block.feed_forward
-    gate = np.asarray(x @ f.gate[...]) + np.asarray(f.gate_bias.bias[...])
-    up = np.asarray(x @ f.up[...]) + np.asarray(f.up_bias.bias[...])
+    h = np.asarray(x)
+    gate = h @ np.asarray(f.gate[...]) + np.asarray(f.gate_bias.bias[...])
+    up = h @ np.asarray(f.up[...]) + np.asarray(f.up_bias.bias[...])
     expected = (gate / (1 + np.exp(-gate)) * up) @ np.asarray(f.down[...]) + np.asarray(f.down_bias.bias[...])
-    np.testing.assert_allclose(f(x), expected, atol=1e-4)
-    centred = np.asarray(x) - np.asarray(x).mean(-1, keepdims=True)
+    np.testing.assert_allclose(jax.jit(lambda f: f(x))(f), expected, atol=1e-4)
+    centred = h - h.mean(-1, keepdims=True)
     unit = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + model.c.norm_eps)
     norm = block.mixer_norm
-    np.testing.assert_allclose(norm(x), unit * np.asarray(norm.scale[...]) + np.asarray(norm.bias[...]), atol=1e-5)
+    np.testing.assert_allclose(
+        jax.jit(lambda norm: norm(x))(norm), unit * np.asarray(norm.scale[...]) + np.asarray(norm.bias[...]), atol=1e-5
+    )
 
 
 def test_qwen_has_no_bias_on_the_way_out():

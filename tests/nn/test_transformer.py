@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import FrozenConfigDict
-from samples import slow_if
+from samples import slow, slow_if
 
 from lexitok.config import chain, transformer
 from lexitok.nn.cache import NOWHERE
@@ -60,9 +60,7 @@ def test_causality_by_gradient(name):
     np.testing.assert_array_equal(reach[:, 0] > 0, (s <= t) & same)
 
 
-@pytest.mark.parametrize(
-    ("name", "remat"), [pytest.param("llama3", "full", marks=pytest.mark.slow), ("gemma2", "dots")]
-)
+@pytest.mark.parametrize(("name", "remat"), [*slow(("llama3", "full"), ("gemma2", "dots")), ("qwen3", "dots")])
 def test_remat_changes_nothing(name, remat):
     """What the backward pass recomputes is a question of memory only."""
     x, positions = row()
