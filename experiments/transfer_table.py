@@ -5,14 +5,15 @@ python experiments/transfer_table.py --run=runs/gemma --out=runs/transfers \
     --method=mean --method='last / first' --source=german='jsonl:data/de.{split}.jsonl.xz'
 
 What is measured is kept in `measurements.jsonl` as it comes: the same command goes on where it was stopped, and further
-ways, seeds and tokenizers are added to it.
+ways, seeds and tokenizers are added to it. With `--pool` the table is of several models, as of one config with other
+seeds, each measured by a command of its own: `--pool=runs/transfers_1` adds what is in that folder.
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from lexitok.analysis.transfer_arms import Comparison, compare_transfers
+from lexitok.analysis.transfer_arms import MEASUREMENTS, Comparison, Measurements, compare_transfers
 from lexitok.analysis.transfer_tables import transfer_table
 from lexitok.config.flags import named_values, run
 from lexitok.transfer.materials import Materials
@@ -30,6 +31,7 @@ BYTES = flags.DEFINE_integer("bytes", 100_000, "Of each text's whole documents."
 SEEDS = flags.DEFINE_integer("seeds", 1, "How often each is trained on.")
 STEPS = flags.DEFINE_integer("steps", 0, "Also after a continued training of so many steps.")
 LR = flags.DEFINE_float("lr", 1e-3, "Highest rate of that training.")
+POOL = flags.DEFINE_multi_string("pool", [], "Folders of what was measured of other models: the table is of all.")
 QUESTIONS = flags.DEFINE_integer("questions", 100, "On digits, of each task.")
 
 
@@ -50,7 +52,8 @@ def main() -> None:
         questions=QUESTIONS.value,
     )
     measurements = compare_transfers(comparison, Path(OUT.value))
-    text = transfer_table(measurements)
+    others = (Measurements(Path(folder) / MEASUREMENTS).of for folder in POOL.value)
+    text = transfer_table(measurements, *others)
     (Path(OUT.value) / "table.md").write_text(text)
     print(text)
 

@@ -99,17 +99,30 @@ def aligned_batch(student: Encoder, teacher: Encoder, documents: Sequence[Sequen
 
 
 def pair_of(
-    student: Any, teacher: Any, batch: Batch, encoders: tuple[Encoder, Encoder], dtype: Any = jnp.float32
+    student: Any,
+    teacher: Any,
+    batch: Batch,
+    encoders: tuple[Encoder, Encoder],
+    dtype: Any = jnp.float32,
+    at: Any = None,
 ) -> Pair:
-    """Both models on the batch, with hidden states of a dtype."""
+    """Both models on the batch, with hidden states of a dtype; or the student with other states and another table."""
     groups = [jnp.asarray(beginnings(encoder.vocabulary)) for encoder in encoders]
     queries = [Query(group_of_V=group, groups=2, chunk=48) for group in groups]
     reads = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
     ours, theirs = (dataclasses.replace(read, hidden_BxSxD=read.hidden_BxSxD.astype(dtype)) for read in reads)
+    if at is not None:
+        ours = dataclasses.replace(ours, hidden_BxSxD=at[0], bound=dataclasses.replace(ours.bound, table_VxD=at[1]))
     spans = batch.alignment.spans
     teacher = Side.of_model(theirs, queries[1], batch.alignment.of_second_BxT, spans)
     teacher = dataclasses.replace(teacher, found=jax.lax.stop_gradient(teacher.found))
     return Pair(Side.of_model(ours, queries[0], batch.alignment.of_first_BxS, spans), teacher)
+
+
+def states_of(model: Any, batch: Batch) -> tuple[Any, Any]:
+    """What a model's logits are made of: its hidden states, and the table through which symbols leave."""
+    read = model.read(batch)
+    return read.hidden_BxSxD, read.bound.table_VxD
 
 
 def parameters_of(loss: Any, student: Any, teacher: Any) -> Any:
@@ -123,7 +136,7 @@ def parameters_of(loss: Any, student: Any, teacher: Any) -> Any:
 def losses_and_gradients(
     losses: Mapping[str, Any], student: Any, teacher: Any, batch: Batch, encoders: Any
 ) -> dict[str, tuple[Any, Any]]:
-    """By name, the mean that a loss comes to, and its gradient by the student: one program for all of them."""
+    """By name, the mean that a loss comes to, and its gradient by `states_of` the student: one program for all."""
     return program_of(losses, student, teacher, encoders)(student, teacher, batch)
 
 
@@ -140,19 +153,20 @@ def values_of(losses: Mapping[str, Any], student: Any, teacher: Any, batch: Batc
 
 
 def program_of(losses: Mapping[str, Any], student: Any, teacher: Any, encoders: Any) -> Callable[..., dict[str, Any]]:
-    """What `losses_and_gradients` calls, of models like these; compiled once."""
+    """What `losses_and_gradients` calls, of models like these; compiled once. It may move the student's states."""
     parameters = {name: parameters_of(loss, student, teacher) for name, loss in losses.items()}
 
     @jax.jit
-    def both(student: Any, teacher: Any, batch: Batch) -> tuple[Any, Any]:
-        def means(student: Any) -> Any:
-            pair = pair_of(student, teacher, batch, encoders)
+    def both(student: Any, teacher: Any, batch: Batch, moved: Any) -> tuple[Any, Any]:
+        def means(at: Any) -> Any:
+            pair = pair_of(student, teacher, batch, encoders, at=at)
             return jnp.stack([loss(pair, parameters[name]).mean for name, loss in losses.items()])
 
-        return means(student), jax.jacrev(means)(student)
+        at = jax.tree.map(jnp.add, states_of(student, batch), moved)
+        return means(at), jax.jacrev(means)(at)
 
-    def found(student: Any, teacher: Any, batch: Batch) -> dict[str, Any]:
-        values, gradients = jax.device_get(both(student, teacher, batch))
+    def found(student: Any, teacher: Any, batch: Batch, moved: Any = (0.0, 0.0)) -> dict[str, Any]:
+        values, gradients = jax.device_get(both(student, teacher, batch, moved))
         return {name: (values[i], jax.tree.map(lambda x, i=i: x[i], gradients)) for i, name in enumerate(losses)}
 
     return found

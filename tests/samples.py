@@ -145,7 +145,14 @@ def made(c: ConfigDict, tokenizer: Tokenizer | None = None):
     """The model of a config, with random parameters that make its predictions differ, and its encoder."""
     encoder = make_encoder(c.text, (tokenizer or Pairs()) if needs_tokenizer(c.text) else None)
     make = model_for(c, encoder)
-    # Drawn here and not by the model: to compile its initialisation takes longer than the tests.
+    return with_made(filled(jax.eval_shape(make, nnx.Rngs(0))), make), encoder
+
+
+def filled(like):
+    """A model of these shapes, of random parameters.
+
+    They are drawn here and not by the model: to compile its initialisation takes longer than the tests.
+    """
     rng = np.random.default_rng(0)
 
     def fill(path, leaf):
@@ -157,7 +164,7 @@ def made(c: ConfigDict, tokenizer: Tokenizer | None = None):
         values = rng.normal(size=leaf.shape) * (0.1 if ".scale" in name else 0.35)
         return jnp.asarray(values + 1.0 if ".scale" in name else values, leaf.dtype)
 
-    return with_made(jax.tree_util.tree_map_with_path(fill, jax.eval_shape(make, nnx.Rngs(0))), make), encoder
+    return jax.tree_util.tree_map_with_path(fill, like)
 
 
 def map_parameters(function, model):

@@ -74,8 +74,8 @@ once = functools.cache(run)
 @pytest.mark.parametrize(
     ("kind", "mesh"),
     [
-        ("hat_v2", "all"),
-        *(pytest.param("hat_v2", mesh, marks=pytest.mark.slow) for mesh in ("data", "fsdp")),
+        ("spacebyte", "all"),
+        *(pytest.param("hat_v2", mesh, marks=pytest.mark.slow) for mesh in ("data", "fsdp", "all")),
         *(pytest.param("bytes", mesh, marks=pytest.mark.slow) for mesh in ("data", "fsdp", "all")),
         *(pytest.param(kind, "all", marks=pytest.mark.slow) for kind in ("hat_v1", *GIVEN)),
     ],
@@ -126,7 +126,7 @@ def test_accumulation_does_not_matter():
 
 def test_state_is_born_split():
     """No device ever holds the whole state: each leaf that a rule splits is split over the mesh, moments included."""
-    setup = make_setup(config("hat_v2", MESHES["all"]))
+    setup = make_setup(config("spacebyte", MESHES["all"]))
     with jax.set_mesh(setup.mesh):
         state = setup.init_state()
     gate = state.model.stage.backbone.layers.feed_forward.gate[...]

@@ -32,6 +32,8 @@ from lexitok.transfer.methods import make_method, takes
 from lexitok.transfer.model import transfer
 from lexitok.transfer.runs import transfer_run
 
+MEASUREMENTS = "measurements.jsonl"
+
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
@@ -155,7 +157,7 @@ def compare_transfers(comparison: Comparison, out: Path) -> dict[Arm, dict[str, 
         measurements of other texts or questions.
     """
     subject = _subject(comparison)
-    measurements = Measurements(out / "measurements.jsonl")
+    measurements = Measurements(out / MEASUREMENTS)
     _check_same_text(measurements, subject, out)
     measurements.get(Arm("original"), lambda: {**measured(subject, subject.model, subject.encoder), "seconds": 0.0})
     for name, path in comparison.tokenizers.items():

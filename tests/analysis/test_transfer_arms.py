@@ -74,6 +74,17 @@ def test_a_table_is_made_of_what_was_measured(tmp_path):
     assert json.loads((tmp_path / "measurements.jsonl").read_text().splitlines()[0])["arm"]["tokenizer"] == "original"
     with pytest.raises(ValueError, match="nothing was measured"):
         transfer_table({})
+    other = {Arm("original"): row(120.0), Arm("other", "mean", "", 5): row(260.0), Arm("other", "last"): row(1.0)}
+    first, last = transfer_table(measurements.of, other).splitlines()[2:]
+    assert first.startswith(f"| original | – | – | – | {'1.100 [1.000, 1.200] | ' * 3}–")
+    spread = "2.200 [1.500, 2.600]"  # three of each document, whichever model they are of
+    assert last.startswith(f"| other | mean | the same | 5 | {spread} | {spread} | {spread} | +1.100 [+1.100, +1.100]")
+    with pytest.raises(ValueError, match="no way was measured of all models"):
+        transfer_table(measurements.of, {Arm("another", "mean"): row(1.0)})
+    shorter = row(1.0)
+    shorter["texts"]["a"]["bytes"] = [99]
+    with pytest.raises(ValueError, match="on different texts"):
+        transfer_table(measurements.of, {Arm("original"): shorter})
 
 
 def test_values_have_names():

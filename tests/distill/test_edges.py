@@ -13,6 +13,7 @@ from pairs import (
     pair_of,
     parameters_of,
     program_of,
+    states_of,
 )
 
 # They choose, sort or compare by what moves, or hold a part of themselves still.
@@ -63,11 +64,12 @@ def test_gradients_are_slopes(names):
     ours, theirs, encoders = subject()
     batch, losses = aligned_batch(*encoders), made_losses(names, encoders)
     keys = iter(jax.random.split(jax.random.key(1), 100))
-    line = jax.tree.map(lambda x: jax.random.normal(next(keys), x.shape) * jnp.abs(x).mean(), ours)
+    at = jax.jit(states_of)(ours, batch)
+    line = jax.tree.map(lambda x: jax.random.normal(next(keys), x.shape) * jnp.abs(x).mean(), at)
     step = 2e-3
-    moved = [jax.tree.map(lambda x, v, s=s: x + s * v, ours, line) for s in (0.0, step, -step)]
+    moved = [jax.tree.map(lambda v, s=s: s * v, line) for s in (0.0, step, -step)]
     program = program_of(losses, ours, theirs, encoders)
-    here, up, down = (program(model, theirs, batch) for model in moved)
+    here, up, down = (program(ours, theirs, batch, by) for by in moved)
     for name in set(names) - NOT_SMOOTH:
         sides = zip(jax.tree.leaves(here[name][1]), jax.tree.leaves(line), strict=True)
         slope = sum(float(np.vdot(a, b)) for a, b in sides)

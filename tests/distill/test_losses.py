@@ -18,6 +18,7 @@ from pairs import (
     made_losses,
     model_of,
     pair_of,
+    states_of,
     values_of,
 )
 from samples import Greedy, slow, slow_if
@@ -36,6 +37,7 @@ from lexitok.distill.projection import projection
 from lexitok.distill.shared_symbols import shared_symbols
 from lexitok.distill.span_logits import SpanLogits
 from lexitok.interfaces.lexinvariant import RowsBound
+from lexitok.ops.read_out.reference import logits
 from lexitok.sharding import make_mesh
 from lexitok.sharding.rows import put_rows
 from lexitok.text.alignment import NONE
@@ -64,8 +66,7 @@ def assert_same(a, b, tolerance=3e-5):
 def plain(name: str, temperature: float):
     """What a loss is between models of one tokenizer, from whole logits: a mean over the targets."""
 
-    def loss(student, teacher, batch):
-        z_q, z_p = student.logits(batch), teacher.logits(batch)
+    def loss(z_q, z_p, batch):
         targets, scored = batch.tokens.targets_BxS, batch.tokens.weights_BxS
         if name == "alm":
             logs = [jnp.take_along_axis(jax.nn.log_softmax(z), targets[..., None], -1)[..., 0] for z in (z_p, z_q)]
@@ -114,10 +115,14 @@ def between_equal_tokenizers():
 
     @jax.jit
     def plainly(student, teacher, batch):
-        def values(student):
-            return jnp.stack([plain(*form)(student, teacher, batch) for _, *form in EQUAL.values()])
+        z_p = teacher.logits(batch)
 
-        return values(student), jax.jacrev(values)(student)
+        def values(at):
+            z_q = logits(*at, 0.0)
+            return jnp.stack([plain(*form)(z_q, z_p, batch) for _, *form in EQUAL.values()])
+
+        at = states_of(student, batch)
+        return values(at), jax.jacrev(values)(at)
 
     values, gradients = jax.device_get(plainly(student, teacher, batch))
     return found, {n: (values[i], jax.tree.map(lambda x, i=i: x[i], gradients)) for i, n in enumerate(EQUAL)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from samples import LONGEST
 
-from lexitok.inference import stream
+from lexitok.inference import drawing, stream
 from lexitok.inference.decoder import ContextError, Decoder
 from lexitok.inference.generate import generate
 from lexitok.inference.prompts import prompt_symbols, unfinished
@@ -220,7 +220,7 @@ def test_units_that_are_written_are_not_too_long(make_small, kind, monkeypatch):
     end = np.arange(encoder.vocabulary.size)
     end = end == encoder.rule.end_of_unit if kind == "hat_v1" else end >= encoder.alphabet.fused
     unlikely = jnp.where(jnp.asarray(end), 99.0, 0.0)[None]
-    monkeypatch.setattr(stream, "draw", lambda logits, *rest: draw(logits - unlikely, *rest))
+    monkeypatch.setattr(drawing, "draw", lambda logits, *rest: draw(logits - unlikely, *rest))
     generate(model, encoder, [b"x" * LONGEST, b"x" * (LONGEST - 1), b"x", b""], max_bytes=16, chunk=CHUNK)
     for symbols in read:
         sizes = np.diff(np.append(0, np.flatnonzero(end[symbols]))) - (kind == "hat_v1")  # the end symbol is no byte

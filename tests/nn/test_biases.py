@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import FrozenConfigDict
+from samples import filled
 
 from lexitok.config import transformer
 from lexitok.nn.transformer import Transformer
@@ -17,12 +18,8 @@ SIZES = {"D": 12, "L": 2, "H": 4, "K": 2, "N": 4, "F": 20}
 
 def make(**changes) -> Transformer:
     """A stack whose parameters are all random, those that start as zeros or ones too."""
-    model = Transformer(FrozenConfigDict(transformer(**SIZES, **changes)), rngs=nnx.Rngs(0))
-    leaves, tree = jax.tree.flatten(model)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    return jax.tree.unflatten(
-        tree, [x + 0.3 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=True)]
-    )
+    c = FrozenConfigDict(transformer(**SIZES, **changes))
+    return filled(jax.eval_shape(lambda: Transformer(c, rngs=nnx.Rngs(0))))
 
 
 def row() -> tuple[jax.Array, Positions]:

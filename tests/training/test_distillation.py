@@ -89,9 +89,9 @@ def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
 
 
 def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
-    """Its predictions are read through a stop, with the run of the teacher gone; another teacher, and losses that look
-    into it, are refused."""
-    config = student(root, "bytes,alm", "train.steps=1", "train.checkpoint_every=1", "mesh.fsdp=8", "mesh.data=1")
+    """Its predictions are read with the run of the teacher gone; another teacher, losses that look into it, and what
+    it has not read are refused."""
+    config = student(root, "bytes,alm", "train.steps=2", "mesh.fsdp=8", "mesh.data=1")
     documents = sum(count for count, _ in keep_predictions_of(config, tmp_path / "kept", top_k=8))
     assert documents == len(open_source(config.data.source, "train", cache=config.data.cache))
     config.objective.teacher.cache = str(tmp_path / "kept")
@@ -106,14 +106,16 @@ def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
     looking.objective.losses.hidden_states.weight = 1.0
     with pytest.raises(SetupError, match="hidden_states would look at the teacher's hidden states"):
         make_setup(looking)
-    for steps in (1, 3):
-        config.train.steps = steps
-        train(config, tmp_path / "student")
+    writing = config.copy_and_resolve_references()
+    writing.objective.on_policy.update(fraction=0.5, symbols=32)
+    with pytest.raises(SetupError, match="has not read the texts"):
+        train(writing, tmp_path / "writing")
+    train(config, tmp_path / "student")
     rows = [row for row in read_metrics(tmp_path / "student") if "train/bpb" in row]
-    assert [row["step"] for row in rows] == [1, 2, 3]
-    assert all(0 < row["train/alm_loss"] < 10 and row["train/aligned"] > 0.99 for row in rows)
+    assert len(rows) == 2 and all(0 < row["train/alm_loss"] < 10 and row["train/aligned"] > 0.99 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_what_it_writes(root, tmp_path):
     """In one run with text: what it has written is in the log, and nothing of text is where it wrote."""
     policy = ("fraction=1.0", "prompt=20", "symbols=40", "temperature=0.7")
@@ -123,9 +125,6 @@ def test_a_student_learns_from_what_it_writes(root, tmp_path):
     for row in read_metrics(tmp_path):
         assert row["on_policy/texts"] == 8 * (160 // 60) and row["on_policy/lost_texts"] == 0
         assert row["train/alm_loss"] > 0 and row["data/bytes"] == 0
-    config.objective.teacher.cache = str(tmp_path)
-    with pytest.raises(SetupError, match="holds no predictions|has not read the texts"):
-        train(config, tmp_path / "other")
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ from lexitok.training.state import SetupError
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[ConfigDict, str]:
-    """The config of a small HAT, and its run of two steps."""
+    """The config of a small model of bytes in units, and its run of two steps."""
     root = tmp_path_factory.mktemp("start")
     (root / "texts").mkdir()
     for i in range(24):
         (root / "texts" / f"{i}.txt").write_bytes(TEXT)
-    c = small_config("hat_v2")
+    c = small_config("spacebyte")
     c.data.source, c.data.cache = f"text:{root}/texts/*.txt", str(root / "cache")
     c.data.rows, c.data.symbols, c.data.units, c.data.packing_bins = 8, 128, 96, 8
     c.train.steps, c.train.eval_every, c.optimizer.warmup = 2, 0, 0
