@@ -16,7 +16,7 @@ from absl import flags
 
 from lexitok.config.flags import define_config, run
 from lexitok.sharding import make_mesh
-from lexitok.training.teachers import keep_predictions_of
+from lexitok.training.keeping import keep_predictions_of
 
 CONFIG = define_config()
 OUT = flags.DEFINE_string("out", None, "Directory for the predictions.", required=True)

@@ -35,6 +35,16 @@ RANK_FILES: dict[str, tuple[str, dict[str, int]]] = {
 }
 
 
+BYTES = "bytes"  # the name of the tokenizer without any merge
+
+
+def byte_tokenizer() -> TiktokenTokenizer:
+    """A token for each byte, in their order, and `<bos>`, `<eos>` and `<pad>` behind them."""
+    specials = {name: 256 + i for i, name in enumerate(("<bos>", "<eos>", "<pad>"))}
+    ranks = {bytes([byte]): byte for byte in range(256)}
+    return TiktokenTokenizer(ranks, pattern=GPT2, specials=specials, name=BYTES)
+
+
 def load_rank_file(data: bytes, name: str) -> TiktokenTokenizer:
     """The tokenizer of a rank file that is known by its name; one of 128,000 ranks and another name is Llama 3's.
 

@@ -16,7 +16,7 @@ from lexitok.text.merging.tokenizer import KIND as MERGED
 from lexitok.text.merging.tokenizer import with_merges
 from lexitok.text.padded_tokenizer import KIND as PADDED
 from lexitok.text.padded_tokenizer import PaddedTokenizer
-from lexitok.text.rank_files import load_rank_file
+from lexitok.text.rank_files import BYTES, byte_tokenizer, load_rank_file
 from lexitok.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from lexitok.text.tiktoken_tokenizer import KIND as TIKTOKEN
 from lexitok.text.tiktoken_tokenizer import TiktokenTokenizer
@@ -24,7 +24,7 @@ from lexitok.text.vocabulary import TOKENIZER_FORMAT, Tokenizer
 
 KNOWN = (
     "a Hugging Face directory or its tokenizer.json, a SentencePiece model (tokenizer.model), a Tekken file "
-    "(tekken.json), a rank file (NAME.tiktoken), a GGUF file"
+    "(tekken.json), a rank file (NAME.tiktoken), a GGUF file, or `bytes`, which is no file: a token for each byte"
 )
 IN_DIRECTORY = ("tokenizer.json", "tekken.json", "tokenizer.model")  # the first that is there
 _TOKEN_ROLES = {
@@ -50,6 +50,8 @@ def load_tokenizer(path: str | pathlib.Path) -> Tokenizer:
       ValueError: a file of no known kind, or a damaged one; names it.
     """
     path = pathlib.Path(path).expanduser()
+    if str(path) == BYTES and not path.exists():
+        return byte_tokenizer()
     if path.is_dir():
         return _from_directory(path)
     if not path.is_file():

@@ -6,8 +6,7 @@ checkpoint where it is from in place of its arrays.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -17,15 +16,13 @@ from ml_collections import ConfigDict
 
 from lexitok.data.encoders import Encoder
 from lexitok.data.predictions import KeptPredictions, open_predictions
-from lexitok.data.sources import open_source
-from lexitok.distill.keeping import Reading, keep_predictions
 from lexitok.made import is_made, with_made
 from lexitok.models.build import evaluated, model_for
 from lexitok.nn.dtypes import DTYPES
 from lexitok.parameter_names import map_with_name, names, to_dicts
 from lexitok.runs.checkpoints.files import RunRecord, saved_steps, step_folder
 from lexitok.runs.checkpoints.reading import read_record
-from lexitok.runs.load import encoder_of, load_model
+from lexitok.runs.load import encoder_of
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import fingerprint, is_in, part_of, read_parameters
 from lexitok.sharding import replicated
@@ -185,35 +182,3 @@ def _kept_teacher(c: ConfigDict, key: str) -> Teacher:
             )
     record = RunRecord.from_tree(kept.settings["record"])
     return Teacher(key, record, kept.settings["teacher"]["run"], encoder_of(record), kept=kept)
-
-
-def keep_predictions_of(
-    config: ConfigDict, folder: Path, *, top_k: int, share: tuple[int, int] = (0, 1)
-) -> Iterator[tuple[int, int]]:
-    """Keeps what the teacher of a config predicts of the training text, on the mesh that is set.
-
-    It reads documents in windows of `objective.teacher.symbols`, as evaluation does with `eval.overlap`.
-
-    Args:
-      config: the whole tree.
-      folder, share: as of `keep_predictions`.
-      top_k: logits that are kept of each target.
-
-    Yields:
-      Documents and symbols of each file.
-
-    Raises:
-      SetupError, PredictionsError, SourceError, CheckpointError: as of what it calls.
-    """
-    c, data = config.objective.teacher, config.data
-    teacher = open_teacher(c, f"objective.{TEACHER}")
-    if teacher.kept is not None:
-        raise SetupError(f"objective.{TEACHER}.cache is set: name the run, whose predictions are to be kept")
-    checkpoint = read_parameters(c.run)
-    of = {"run": c.run, "step": checkpoint.step, "fingerprint": fingerprint(checkpoint.parameters), "dtype": c.dtype}
-    corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
-    model, encoder = load_model(c.run)
-    reading = Reading(data.rows, c.symbols, c.units, config.eval.overlap, top_k, config.objective.chunk)
-    settings = {"teacher": of, "record": checkpoint.record.to_tree()}
-    model = jax.jit(rounded, static_argnums=1)(model, c.dtype)
-    yield from keep_predictions(folder, model, encoder, corpus, reading, settings, share=share)

@@ -103,3 +103,18 @@ def test_unknown_files(tmp_path, data):
         tokenizer_from_bytes(data)
     with pytest.raises(FileNotFoundError, match="no tokenizer at .*absent"):
         load_tokenizer(tmp_path / "absent")
+
+
+def test_bytes_are_a_tokenizer_by_name(tmp_path, monkeypatch):
+    """For models that are moved to bytes: each is a token, nothing is lost; a folder of that name is what it is."""
+    tokenizer = load_tokenizer("bytes")
+    data = "Größe\x00 世界".encode() + b"\xff<eos>"
+    encoding = tokenizer.encode(data)
+    assert encoding.ids.tolist() == list(data) and not encoding.lossy
+    vocabulary = tokenizer.vocabulary
+    assert (vocabulary.size, vocabulary.bos, vocabulary.eot, vocabulary.pad) == (259, 256, 257, 258)
+    assert tokenizer_from_bytes(tokenizer.to_bytes()).vocabulary == vocabulary
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bytes").mkdir()
+    with pytest.raises(FileNotFoundError, match="no tokenizer in bytes"):
+        load_tokenizer("bytes")

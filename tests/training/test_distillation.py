@@ -12,10 +12,10 @@ from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
 from lexitok.training import ahead_of_time
+from lexitok.training.keeping import keep_predictions_of
 from lexitok.training.loop import train
 from lexitok.training.setup import make_setup
 from lexitok.training.state import SetupError
-from lexitok.training.teachers import keep_predictions_of
 
 STACK = ["D=32", "L=1", "H=2", "K=2", "N=16", "F=48"]
 RUN = ["data.packing_bins=4", "train.eval_every=0", "train.log_every=1", "optimizer.warmup=1", "eval.bytes=2000"]
