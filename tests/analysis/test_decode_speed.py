@@ -1,7 +1,7 @@
 """The measurement of decoding speed runs for every way of writing, and on the text that it is given."""
 
 import pytest
-from samples import TEXT, small
+from samples import TEXT, slow_if, small
 
 from lexitok.analysis import decode_speed as file
 from lexitok.analysis.decode_speed import decode_speed
@@ -9,7 +9,7 @@ from lexitok.analysis.decode_speed import decode_speed
 TEXTS = TEXT * 3
 
 
-@pytest.mark.parametrize("kind", ["hat_v2", pytest.param("learn_your_tokens", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", slow_if(lambda kind: kind != "bytes", ["bytes", "hat_v2", "learn_your_tokens"]))
 def test_speeds_are_measured(kind):
     """Cached and uncached speeds exist for models with and without symbols that end units."""
     model, encoder = small(kind)

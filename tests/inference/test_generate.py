@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from samples import LONGEST
+from samples import LONGEST, slow
 
 from lexitok.inference import drawing, stream
 from lexitok.inference.decoder import ContextError, Decoder
@@ -15,6 +15,7 @@ from lexitok.text.alphabet import InvalidUtf8Error
 from lexitok.text.boundaries import EMPTY_UNIT, FULL_UNIT, OPEN_UNIT
 
 CHUNK = 8
+OTHERS = ("bytes", "subword", "hat_v1", "learn_your_tokens", "blt", "hnet_two", "bolmo")
 PROMPTS = ("Größe wo".encode(), b"", "né 世界".encode()[:-1], b"12345 a")  # in mid-word, empty, in mid-character
 
 
@@ -57,8 +58,12 @@ def by_full_forward(model, encoder, full_logits, max_bytes, sampling, seed):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"temperature": 0.9, "top_k": 40, "top_p": 0.95}, pytest.param({"temperature": 0.0}, marks=pytest.mark.slow)],
+    ("few", "settings"),
+    [
+        ("hat_v2", {"temperature": 0.9, "top_k": 40, "top_p": 0.95}),
+        *slow(*((kind, {"temperature": 0.9, "top_k": 40, "top_p": 0.95}) for kind in OTHERS)),
+        *slow(*((kind, {"temperature": 0.0}) for kind in ("hat_v2", *OTHERS))),
+    ],
 )
 def test_same_as_uncached(make_small, full_logits, few, settings):
     """Every byte must be the one that the model without caches draws with the same keys."""

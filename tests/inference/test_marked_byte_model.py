@@ -86,7 +86,7 @@ def log_p_of(model, encoder, full_logits, rows):
     return np.array(found)
 
 
-@pytest.mark.parametrize("kind", slow_if(("hat_v1",).__contains__, ALL_KINDS))
+@pytest.mark.parametrize("kind", slow_if(("hat_v1", "learn_your_tokens").__contains__, ALL_KINDS))
 def test_a_text_is_the_sum_over_its_markings(kind, full_logits):
     """All of them and no other, each counted once, be the text long or short; and nothing was pruned."""
     model, encoder = parts(kind)

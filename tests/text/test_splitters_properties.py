@@ -28,7 +28,7 @@ every_splitter = pytest.mark.parametrize("name", SPLITTERS)
 
 
 @every_splitter
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=DATA, options=OPTIONS)
 def test_stream_names_what_split_says(name, data, options):
     """A model that generates uses the stream, training uses the arrays: they must agree after every byte."""
@@ -41,7 +41,7 @@ def test_stream_names_what_split_says(name, data, options):
 
 
 @every_splitter
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(prefix=DATA, one=DATA, other=DATA, options=OPTIONS)
 def test_closed_depends_on_the_past_alone(name, prefix, one, other, options):
     """Causality: texts that begin alike have the same closed units at each byte of what they share."""
@@ -54,7 +54,7 @@ def test_closed_depends_on_the_past_alone(name, prefix, one, other, options):
 
 
 @every_splitter
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=DATA, options=OPTIONS)
 def test_units_cover_the_bytes_within_the_limit(name, data, options):
     """No byte is lost, no unit is empty or longer than allowed, and `closed` only grows."""
@@ -68,7 +68,7 @@ def test_units_cover_the_bytes_within_the_limit(name, data, options):
 
 
 @pytest.mark.parametrize("name", ["whitespace", "unicode_words"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.text(st.characters(max_codepoint=127), max_size=40).map(str.encode))
 def test_lag_is_one_character(name, data):
     """A unit must be closed as soon as the next one has begun: a longer lag would starve the backbone."""
@@ -77,7 +77,7 @@ def test_lag_is_one_character(name, data):
 
 
 @pytest.mark.parametrize("name", ["whitespace", "unicode_words"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(text=st.lists(st.sampled_from(_TEXT), max_size=12).map("".join), limit=st.integers(4, 64))
 def test_rules_on_characters_keep_characters_whole(name, text, limit):
     """With a limit of at least four bytes no character of valid text is ever divided."""

@@ -104,7 +104,7 @@ def test_published_pairs():
     assert [(p["text"], words(p["text"])) for p in pairs] == [(p["text"], p["words"]) for p in pairs]
 
 
-@pytest.mark.parametrize("length", [2, 3])
+@pytest.mark.parametrize("length", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_unicode_words_follows_its_six_steps_on_every_short_string(length):
     """The fused tables must give what the description says, for every combination of classes of characters."""
     text = "\u2028".join("".join(chars) for chars in product(representatives(), repeat=length))

@@ -77,6 +77,7 @@ def texts(tmp_path_factory):
     return [f"data.source=text:{folder}/*.txt", f"data.cache={folder}/cache"]
 
 
+@pytest.mark.slow
 def test_an_objective_gets_the_second_tokenisation_that_it_asks_for(texts, tmp_path, monkeypatch):
     """The whole way, on a mesh, in micro-batches, through a stop: each batch holds the same bytes twice, span by span;
     what else it sums up is logged; the place in the data is one of both."""
