@@ -1,4 +1,4 @@
-"""Losses where they are most likely to break: nothing to compare, low precision, and gradients along a line."""
+"""Losses where they are most likely to break: low precision, and gradients along a line."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,6 @@ import pytest
 from pairs import (
     TOGETHER,
     aligned_batch,
-    losses_and_gradients,
     made_losses,
     model_of,
     pair_of,
@@ -23,17 +22,6 @@ NOT_SMOOTH = {"one_to_one", "hybrid", "uld", "dskd"}
 def subject():
     (ours, a), (theirs, b) = model_of("others"), model_of("pairs", 1)
     return ours, theirs, (a, b)
-
-
-@pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
-def test_where_there_is_next_to_nothing_to_compare(names):
-    """Empty documents, and one byte, and rows without any: a number, and a gradient of numbers."""
-    ours, theirs, encoders = subject()
-    batch = aligned_batch(*encoders, documents=((b"", b""), (b"a", b""), (), ()))  # as large as others
-    found = losses_and_gradients(made_losses(names, encoders), ours, theirs, batch, encoders)
-    for name, (value, gradient) in found.items():
-        assert np.isfinite(value), name
-        assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradient)), name
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])

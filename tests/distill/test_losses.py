@@ -186,6 +186,17 @@ def test_how_symbols_are_numbered_is_no_matter(names):
         np.testing.assert_allclose(found[name], expected, rtol=2e-5, err_msg=name)
 
 
+@pytest.mark.parametrize("names", TOGETHER, ids=["covering", "others"])
+def test_where_there_is_next_to_nothing_to_compare(names):
+    """Empty documents, and one byte, and rows without any: a number, and a gradient of numbers."""
+    student, teacher, _, encoders = parts("others", "pairs")
+    batch = aligned_batch(*encoders, documents=((b"", b""), (b"a", b""), (), ()))  # as large as others
+    found = losses_and_gradients(made_losses(names, encoders), student, teacher, batch, encoders)
+    for name, (value, gradient) in found.items():
+        assert np.isfinite(value), name
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradient)), name
+
+
 @pytest.mark.parametrize("student", slow_if(("bytes",).__contains__, ["bytes", "hat_v2", "others"]))
 def test_alm_is_the_sum_over_spans_that_it_says(student):
     """Span by span in numpy: log-probabilities of the bytes up to where both tokenisations end, each with the mass of

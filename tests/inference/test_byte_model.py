@@ -21,7 +21,7 @@ def walked(model: ByteModel, text: bytes) -> list[np.ndarray]:
     return out
 
 
-@pytest.mark.parametrize("kind", slow_if(("hnet",).__contains__, KINDS))
+@pytest.mark.parametrize("kind", slow_if(("hnet", "spacebyte").__contains__, KINDS))
 def test_a_text_costs_what_an_evaluation_counts(kind):
     """Byte by byte, the end of the text included; and no distribution holds more than all there is."""
     model, encoder = small(kind)

@@ -35,7 +35,8 @@ def nbytes(state: TrainState) -> int:
 @pytest.mark.parametrize(
     ("name", "mesh"),
     [
-        ("hat_v2", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
+        ("bytes", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2")),
+        pytest.param("hat_v2", ("mesh.data=4", "mesh.fsdp=2", "mesh.tensor=2"), marks=pytest.mark.slow),
         pytest.param("hnet", ("mesh.data=2", "mesh.fsdp=4", "mesh.tensor=2"), marks=pytest.mark.slow),
         pytest.param("bytes", ("mesh.data=1", "mesh.fsdp=16"), marks=pytest.mark.slow),  # as on two slices
     ],
