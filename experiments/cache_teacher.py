@@ -24,6 +24,11 @@ TOP_K = flags.DEFINE_integer("top_k", 64, "Logits that are kept of each token.",
 SHARE = flags.DEFINE_list("share", ["0", "1"], "NUMBER,COUNT: the part of the files that this command makes.")
 
 
+@flags.validator("share", message="--share=NUMBER,COUNT: COUNT parts, of which the first is number 0")
+def _share(value: list[str]) -> bool:
+    return len(value) == 2 and all(map(str.isdecimal, value)) and int(value[0]) < int(value[1])
+
+
 def main() -> None:
     number, count = map(int, SHARE.value)
     documents, symbols, began = 0, 0, time.perf_counter()

@@ -23,6 +23,7 @@ from lexitok.data.readers import RawDocument, SourceError
 from lexitok.data.sources import Corpus
 
 SETTINGS, SUFFIX = "predictions.json", ".array_record"
+_NEEDED = ("teacher", "record", "size", "top_k", "sources")  # of the settings
 _DIGEST = 8  # bytes of it
 
 # A leaf is a JAX or a numpy array, or what a tree map puts in its place.
@@ -190,9 +191,12 @@ def open_predictions(path: str | Path) -> KeptPredictions:
       PredictionsError: it is none.
     """
     try:
-        return KeptPredictions(Path(path), json.loads((Path(path) / SETTINGS).read_text()))
-    except (OSError, ValueError) as error:
+        settings = json.loads((Path(path) / SETTINGS).read_text())
+        if missing := [name for name in _NEEDED if name not in settings]:
+            raise ValueError(f"{SETTINGS} does not say {', '.join(missing)}")
+    except (OSError, ValueError, TypeError) as error:
         raise PredictionsError(f"{path} holds no predictions of a teacher: {error}") from error
+    return KeptPredictions(Path(path), settings)
 
 
 def source_folder(path: Path, number: int) -> Path:

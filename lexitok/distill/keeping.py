@@ -22,7 +22,7 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.placement import put_batch
-from lexitok.data.predictions import SETTINGS, Predictions, PredictionsError, file_name, source_folder
+from lexitok.data.predictions import SETTINGS, Predictions, PredictionsError, file_name, open_predictions, source_folder
 from lexitok.data.sources import Corpus, Source
 from lexitok.data.windows import ScoredRange, eval_batches
 from lexitok.distill.beginnings import beginnings
@@ -146,7 +146,7 @@ def keep_predictions(
 def _begin(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / SETTINGS
     if path.exists():
-        there = json.loads(path.read_text())
+        there = open_predictions(folder).settings
         differing = [name for name in settings if there.get(name) != settings[name]]
         if differing:
             raise PredictionsError(f"{folder} holds predictions of another {', '.join(differing)}: take another folder")

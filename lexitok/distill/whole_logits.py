@@ -34,10 +34,6 @@ class WholeLogits:
         at_BxS, shared = jax.lax.stop_gradient((self.at_BxS, self.shared))
         return dataclasses.replace(self, at_BxS=at_BxS, shared=shared)
 
-    def of(self, at_BxS: Any) -> "WholeLogits":
-        """Made of something else at each position."""
-        return dataclasses.replace(self, at_BxS=at_BxS)
-
 
 def of_model(read: ReadBatch) -> WholeLogits:
     """Of hidden vectors and a table. Raises ValueError if symbols leave the model in another way."""

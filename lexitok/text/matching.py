@@ -37,8 +37,8 @@ def match(source: Vocabulary, target: Vocabulary, specials: Mapping[int, int] | 
 
     A token of text takes that of its bytes. Single bytes may have two ids, a piece and a token of byte fallback: the
     piece goes with the piece, which text is made of, and the other with the other; where a side has only one, it goes
-    with the piece. A special takes the one that is named
-    for it, or that of the same role (`lexitok.text.roles`), or of the same spelling.
+    with the piece. A special takes the one that is named for it, or that of the same role (`lexitok.text.roles`), or of
+    the same spelling.
 
     Args:
       source, target: the vocabularies.

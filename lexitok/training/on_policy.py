@@ -41,7 +41,8 @@ class Written:
       texts: how many.
       symbols: that were drawn.
       redrawn: of these, symbols that the tokenizer would not make of the text.
-      lost: texts that found no room in the rows, in both tokenisations cut at one byte.
+      lost: texts that found no room in the rows, in both tokenisations cut at one byte, or that the student's alphabet
+        cannot hold.
     """
 
     texts: int = 0
@@ -80,7 +81,10 @@ class OnPolicy:
         """
         _check(c, second, symbols)
         self._c, self._encoder, self._second, self._corpus, self._seed = c, encoder, second, corpus, seed
-        self._sampling = Sampling(c.temperature, c.top_k, c.top_p)
+        try:
+            self._sampling = Sampling(c.temperature, c.top_k, c.top_p)
+        except ValueError as error:
+            raise SetupError(f"objective.on_policy: {error}") from error
         self._classes = classes_of(encoder.vocabulary), classes_of(second.encoder.vocabulary)
         self._budgets = Budget.of(encoder, symbols, units), second.budget
         self._rows, self._texts = rows, rows * (symbols // (c.prompt + c.symbols))
@@ -132,14 +136,14 @@ class OnPolicy:
         return data[cuts[at] : cuts[at + 1]]
 
     def _piece(self, beginning: bytes, drawn: Sequence[int], written: Written) -> Piece | None:
-        """What was drawn behind a beginning, in both tokenisations; None where these cannot be cut together."""
+        """What was drawn behind a beginning, in both tokenisations; None where it cannot be read or cut in them."""
         vocabulary = self._encoder.vocabulary
         ended = bool(drawn) and drawn[-1] == vocabulary.eot
         text = beginning + vocabulary.decode(drawn)
-        stream, redrawn = self._stream(beginning, text, drawn[:-1] if ended else drawn)
         written.texts, written.symbols = written.texts + 1, written.symbols + len(drawn)
-        written.redrawn += redrawn
-        try:
+        try:  # some alphabets hold no bytes that are not UTF-8
+            stream, redrawn = self._stream(beginning, text, drawn[:-1] if ended else drawn)
+            written.redrawn += redrawn
             second = self._second.encoder.encode(text, "what the student wrote")
             (piece, *_) = cut_together(stream, second, self._budgets, self._classes, "what the student wrote")
         except ValueError:

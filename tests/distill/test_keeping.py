@@ -189,6 +189,10 @@ def test_predictions_of_something_else_are_refused(root, kept, tmp_path):
         list(keep(root, tmp_path / "large", reading=READING._replace(top_k=1000)))
     with pytest.raises(PredictionsError, match="holds no predictions of a teacher"):
         open_predictions(tmp_path)
+    for content in ("{", "{}"):
+        (tmp_path / SETTINGS).write_text(content)
+        with pytest.raises(PredictionsError, match="holds no predictions of a teacher"):
+            list(keep(root, tmp_path))
     cut = tmp_path / "cut"
     (cut / "source-0").mkdir(parents=True)
     (cut / SETTINGS).write_text(json.dumps(kept.settings))

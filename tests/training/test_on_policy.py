@@ -118,8 +118,28 @@ def test_what_is_drawn_follows_from_the_step(root):
 def test_settings_that_cannot_be_are_refused(root, changes, message):
     """Before the first step."""
     _, encoder = student_of("bytes")
-    with pytest.raises((SetupError, ValueError), match=message):
+    with pytest.raises(SetupError, match=message):
         policy_of(root, encoder, **changes)
+
+
+def test_bytes_that_the_alphabet_lacks_are_lost_and_counted(root):
+    """A student that has learnt nothing writes what is no UTF-8: no step breaks off for it."""
+    c = small_config("bytes")
+    c.text.alphabet = "in_bytes"
+    model, encoder = made(c)
+    policy, _ = policy_of(root, encoder, temperature=1.0)
+    batch = policy.batch(model, 1)
+    metrics = policy.take_metrics(1)
+    there = batch.tokens.segments_BxS.max(axis=1).sum()
+    assert 0 < metrics["on_policy/lost_texts"] == metrics["on_policy/texts"] - there
+
+
+def test_several_processes_are_refused(root, monkeypatch):
+    """Each would write texts of its own."""
+    _, encoder = student_of("bytes")
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(SetupError, match="runs in one process"):
+        policy_of(root, encoder)
 
 
 @pytest.mark.slow
