@@ -17,6 +17,8 @@ from lexitok.data.sources import open_source
 from lexitok.distill.keeping import Reading, keep_predictions, predicted
 from lexitok.distill.pair import Pair, Side
 from lexitok.distill.whole_logits import of_model, of_predictions
+from lexitok.sharding import make_mesh
+from lexitok.sharding.rows import put_rows
 
 READING = Reading(rows=4, symbols=128, units=64, overlap=0.5, top_k=8, chunk=48)
 TEXTS = [b"the inner ocean", b"Pack my box", b"a\n\nb", b"x", "ö世界 pack my box with five dozen".encode() * 12]
@@ -59,6 +61,24 @@ def test_all_logits_kept_make_the_losses_that_the_model_makes(names):
     np.testing.assert_allclose(kept[1], beside[1], rtol=2e-3)
     scale = np.abs(beside[0]).max()
     np.testing.assert_allclose(kept[0] / scale, beside[0] / scale, atol=5e-3)
+
+
+@pytest.mark.slow
+def test_the_mesh_does_not_matter():
+    """What was kept is split with its rows."""
+    (ours, a), (theirs, b) = model_of("others"), model_of("pairs", 1)
+    batch, losses = aligned_batch(a, b), made_losses(FEW, (a, b))
+
+    def of(ours, theirs, batch):
+        pair = pair_of(ours, theirs, batch, (a, b))
+        there = predictions_of(pair.teacher.model, pair.teacher.found, 8)
+        kept = Side.of_predictions(batch.second, there, b.vocabulary.size, batch.alignment)
+        return [loss(Pair(pair.student, kept)).mean for loss in losses.values()]
+
+    alone = jax.jit(of)(ours, theirs, batch)
+    with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)):
+        split = jax.jit(of)(ours, theirs, put_rows(jax.device_get(batch)))
+    np.testing.assert_allclose(split, alone, rtol=1e-3)  # halves may be rounded to either side
 
 
 def test_what_is_not_kept_is_shared_among_all_other_symbols():
