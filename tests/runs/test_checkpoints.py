@@ -29,7 +29,7 @@ from lexitok.runs.checkpoints.files import (
     saved_steps,
     step_folder,
 )
-from lexitok.runs.checkpoints.manager import Checkpoints
+from lexitok.runs.checkpoints.manager import SMALLEST_SLICE, Checkpoints
 from lexitok.runs.checkpoints.reading import read_checkpoint
 
 CONFIG = completed(
@@ -120,6 +120,24 @@ def test_restore_onto_another_mesh(tmp_path):
     table = restored.state["model"].table[...]
     assert table.sharding == split
     np.testing.assert_array_equal(table, make_state()["model"].table[...])
+
+
+def test_what_every_device_holds_is_saved_without_a_program_for_each(tmp_path, monkeypatch):
+    """Small arrays, of which each device would else compile its slice: minutes for a model; large ones are split."""
+    everywhere = NamedSharding(jax.make_mesh((8,), ("data",)), PartitionSpec())
+    small = {f"rows_{n}": jnp.ones((8, n)) for n in range(1, 9)}
+    state = jax.device_put(small | {"table": jnp.arange(8.0 * SMALLEST_SLICE / 4).reshape(8, -1)}, everywhere)
+    sliced, slice_in_dim = [], jax.lax.slice_in_dim
+    monkeypatch.setattr(
+        jax.lax, "slice_in_dim", lambda x, *at, **k: sliced.append(x.shape) or slice_in_dim(x, *at, **k)
+    )
+    with Checkpoints(tmp_path, RECORD) as checkpoints:
+        checkpoints.save(1, state)
+        checkpoints.wait()
+        assert set(sliced) == {state["table"].shape}
+        restored = checkpoints.restore(abstract(state))
+    assert restored is not None
+    assert_same(restored.state, state)
 
 
 def test_grain_iterator_goes_on_where_it_was(tmp_path):
@@ -269,7 +287,7 @@ KILLED = """
     from ml_collections import ConfigDict
     from lexitok.config.older import completed
     from lexitok.runs.checkpoints.files import RunRecord
-    from lexitok.runs.checkpoints.manager import Checkpoints
+    from lexitok.runs.checkpoints.manager import SMALLEST_SLICE, Checkpoints
 
     folder = Path(sys.argv[1])
     checkpoints = Checkpoints(folder, RunRecord(completed(ConfigDict({"seed": 0}))))

@@ -45,6 +45,10 @@ from lexitok.runs.stored_state import from_stored, to_restore, to_store
 
 log = logging.getLogger(__name__)
 
+# Where devices hold the same array, Orbax has each write a slice, and each slice of each shape is a program of its own:
+# what would make smaller ones is written whole, or the first checkpoint takes longer than a small run.
+SMALLEST_SLICE = 1 << 18  # bytes
+
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
@@ -78,6 +82,11 @@ class Checkpoints:
                 cleanup_tmp_directories=True,
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._list_files),
             ),
+            item_handlers={
+                "state": ocp.PyTreeCheckpointHandler(type_handler_registry=_arrays()),
+                "data": grain.checkpoint.CheckpointHandler(),
+                "extra": ocp.JsonCheckpointHandler(),
+            },
         )
 
     def save(self, step: int, state: Any, data: Any = None) -> None:
@@ -100,7 +109,7 @@ class Checkpoints:
                 lambda: self._manager.save(
                     step,
                     args=ocp.args.Composite(
-                        state=ocp.args.StandardSave(
+                        state=ocp.args.PyTreeSave(
                             to_store(to_dicts(jax.tree.map(_plain, state)), self.record.fixed or ())
                         ),
                         data=grain.checkpoint.CheckpointSave(_Json(data)),
@@ -187,7 +196,8 @@ class Checkpoints:
             items = self._manager.restore(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(wanted), data=grain.checkpoint.CheckpointRestore(data)
+                    state=ocp.args.PyTreeRestore(wanted, ocp.checkpoint_utils.construct_restore_args(wanted)),
+                    data=grain.checkpoint.CheckpointRestore(data),
                 ),
             )
             leaves = {name: leaf for name, leaf in names(shapes).items() if is_made(name)}
@@ -257,6 +267,12 @@ class _Json:
 
     def start_prefetch(self) -> None:
         """There is nothing to fetch."""
+
+
+def _arrays() -> Any:
+    """How Orbax writes and reads arrays: in slices of at least `SMALLEST_SLICE` bytes where devices hold the same."""
+    handler = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=SMALLEST_SLICE)
+    return ocp.type_handlers.create_type_handler_registry((jax.Array, handler))
 
 
 def _is_key(leaf: Any) -> bool:
