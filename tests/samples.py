@@ -162,7 +162,7 @@ def filled(like):
         if "threshold" in name:  # about a third of the positions are above it
             return jnp.asarray(5.12, leaf.dtype)
         values = rng.normal(size=leaf.shape) * (0.1 if ".scale" in name else 0.35)
-        return jnp.asarray(values + 1.0 if ".scale" in name else values, leaf.dtype)
+        return jnp.asarray((values + 1.0 if ".scale" in name else values).astype(leaf.dtype))
 
     return jax.tree_util.tree_map_with_path(fill, like)
 

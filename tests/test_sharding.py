@@ -92,7 +92,8 @@ def test_the_mesh_does_not_matter(kind, mesh):
         np.testing.assert_allclose(a, b, atol=5e-4)  # the first updates of Adam are as large as the learning rate
 
 
-@pytest.mark.parametrize("kind", ["hnet", pytest.param("blt", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["hnet", "blt"])
 def test_the_mesh_does_not_matter_to_routers(kind):
     """Where units end, how many there are and what a router's loss is over all rows does not depend on the devices."""
     sums = {}

@@ -17,6 +17,7 @@ def test_speeds_are_measured(kind):
     assert speed.rows == 2 and speed.cached > 0 and speed.uncached is not None and speed.uncached > 0
 
 
+@pytest.mark.slow
 def test_every_byte_of_the_text_is_counted_once(monkeypatch):
     """Bytes, not symbols, are what is counted: symbols that end units have none."""
     model, encoder = small("learn_your_tokens")

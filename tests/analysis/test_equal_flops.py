@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from samples import TEXT, small_config
+from samples import TEXT, slow_if, small_config
 
 from lexitok.analysis.equal_flops import cost, solve_shape
 
@@ -16,7 +16,7 @@ def source(tmp_path):
     return f"text:{folder}/*.txt"
 
 
-@pytest.mark.parametrize("kind", ["hat_v2", pytest.param("spacebyte", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", slow_if(("hat_v2",).__contains__, ["hat_v2", "spacebyte"]))
 def test_solved_shapes_cost_what_was_asked_for(kind, source, tmp_path):
     """FLOPs a byte of two models agree once their shapes are solved, and rows hold the bytes that were asked for."""
     c = small_config(kind)

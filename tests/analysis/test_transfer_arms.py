@@ -24,6 +24,7 @@ def comparison(tmp_path_factory):
     return Comparison(run, tokenizers, [("mean", ""), ("last", "first")], sources, questions=2)
 
 
+@pytest.mark.slow
 def test_arms_are_measured_once_and_the_same_tokenizer_changes_nothing(comparison, tmp_path, monkeypatch):
     one = dataclasses.replace(comparison, methods=[("mean", "")])
     found = compare_transfers(one, tmp_path)

@@ -19,7 +19,7 @@ from lexitok.sharding import MeshError, make_mesh
 from lexitok.text.splitters import make_splitter
 
 KINDS = ("bytes", "hat_v1", "hat_v2", "hat_v2_fused", "learn_your_tokens", "hnet")  # every kind of stream
-MOST = slow_if(("hat_v1", "hat_v2", "learn_your_tokens", "hnet").__contains__, KINDS)
+MOST = slow_if(("hat_v1", "hat_v2_fused", "learn_your_tokens", "hnet").__contains__, KINDS)
 WINDOW = {"rows": 4, "symbols": 48, "units": 24, "overlap": 0.5}
 SHORT = [b"one two", b"", TEXT[:20], b"\xff\xfe three"]
 LONG = [TEXT * 3, *SHORT]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from ml_collections import ConfigDict
-from samples import batch_of_ids
+from samples import batch_of_ids, slow
 
 from lexitok.config import binary, default_config, table, token_lm, transformer
 from lexitok.hub import HubError, load, save
@@ -51,8 +51,8 @@ def logits(model: TokenLM) -> np.ndarray:
     [
         ("yes", {"tied": "no"}, {"tie_word_embeddings": False}),
         ("no", {"tied": "yes"}, {"tie_word_embeddings": True}),
-        ("yes", {"tied": "no", "V": 56}, {"tie_word_embeddings": False, "vocab_size": 56}),
         ("no", {"tied": "no", "V": 24}, {"vocab_size": 24}),
+        *slow(("yes", {"tied": "no", "V": 56}, {"tie_word_embeddings": False, "vocab_size": 56})),
     ],
 )
 def test_an_interface_that_was_exchanged_is_saved(tmp_path, before, after, keys):

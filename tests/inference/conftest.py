@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from samples import FAMILY, IN_OTHERS, made, slow_if, small_config
+from samples import FAMILY, made, slow_if, small_config
 
 from lexitok import config as C
 from lexitok.data.layout import make_piece
@@ -91,14 +91,6 @@ MORE = {
     "mean_of_entropies": (_mean_of_entropies, "blt"),
 }
 KINDS = (*FAMILY, *MORE)
-VARIED = (
-    "lexinvariant",
-    "learn_your_tokens",
-    "hat_v1_in_bytes",
-    "hat_v2_variant",
-    "hat_v2_of_codes",
-    "mean_of_entropies",
-)
 FEW = (
     "bytes",
     "subword",
@@ -177,7 +169,8 @@ def _full_logits():
     return full_logits
 
 
-@pytest.fixture(params=slow_if(lambda kind: kind in IN_OTHERS or kind in VARIED, KINDS))
+# One of each kind of state that the others do not have.
+@pytest.fixture(params=slow_if(lambda kind: kind not in ("bytes", "hat_v2", "blt", "hnet", "bolmo"), KINDS))
 def kind(request):
     return request.param
 

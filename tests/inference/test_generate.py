@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from samples import LONGEST, slow
+from samples import LONGEST, slow, slow_if
 
 from lexitok.inference import drawing, stream
 from lexitok.inference.decoder import ContextError, Decoder
@@ -73,6 +73,7 @@ def test_same_as_uncached(make_small, full_logits, few, settings):
     assert any(texts)
 
 
+@pytest.mark.parametrize("few", slow_if(lambda kind: kind != "hat_v2", ("hat_v2", *OTHERS)))
 def test_neighbours_and_seeds(make_small, few):
     """A prompt's text depends on the seed and its place, not on the other prompts."""
     model, encoder = make_small(few)
@@ -209,7 +210,7 @@ def test_what_may_be_drawn_with_an_end_of_unit(make_small):
     assert np.flatnonzero(allowed[FULL_UNIT]).tolist() == both[256:]
 
 
-@pytest.mark.parametrize("kind", ["hat_v1", "bolmo"])
+@pytest.mark.parametrize("kind", ["hat_v1", pytest.param("bolmo", marks=pytest.mark.slow)])
 def test_units_that_are_written_are_not_too_long(make_small, kind, monkeypatch):
     """A unit beyond the splitter's longest is none that the model was trained on, whatever its prompt ended with."""
     model, encoder = make_small(kind)

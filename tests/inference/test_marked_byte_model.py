@@ -41,7 +41,7 @@ def marked(kind, rows=1, nbytes=5) -> MarkedByteModel:
 ALL_KINDS = ("hat_v1", "learn_your_tokens", "bolmo")
 
 
-@pytest.fixture(params=ALL_KINDS)
+@pytest.fixture(params=slow_if(("hat_v1", "learn_your_tokens").__contains__, ALL_KINDS))
 def kind(request):
     return request.param
 
@@ -86,7 +86,6 @@ def log_p_of(model, encoder, full_logits, rows):
     return np.array(found)
 
 
-@pytest.mark.parametrize("kind", slow_if(("hat_v1", "learn_your_tokens").__contains__, ALL_KINDS))
 def test_a_text_is_the_sum_over_its_markings(kind, full_logits):
     """All of them and no other, each counted once, be the text long or short; and nothing was pruned."""
     model, encoder = parts(kind)

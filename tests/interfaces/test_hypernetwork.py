@@ -123,9 +123,8 @@ def test_an_id_that_the_source_has_not_is_no_number(tmp_path):
     assert np.isfinite(rows[0]).all() and np.isnan(rows[1]).all()
 
 
-@pytest.mark.parametrize(
-    "mesh", [{"data": 2, "fsdp": 2, "tensor": 2}, pytest.param({"data": 1, "fsdp": 8}, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", [{"data": 2, "fsdp": 2, "tensor": 2}, {"data": 1, "fsdp": 8}])
 def test_the_mesh_does_not_matter(tmp_path, mesh):
     """268 tokens do not divide by 8; every device gets its share, and no row and no gradient depends on that."""
     made = filled(interface(section(tmp_path), tokenizer(b"inner", size=267)))

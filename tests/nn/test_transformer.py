@@ -60,7 +60,7 @@ def test_causality_by_gradient(name):
     np.testing.assert_array_equal(reach[:, 0] > 0, (s <= t) & same)
 
 
-@pytest.mark.parametrize(("name", "remat"), [*slow(("llama3", "full"), ("gemma2", "dots")), ("qwen3", "dots")])
+@pytest.mark.parametrize(("name", "remat"), slow(("llama3", "full"), ("gemma2", "dots"), ("qwen3", "dots")))
 def test_remat_changes_nothing(name, remat):
     """What the backward pass recomputes is a question of memory only."""
     x, positions = row()
@@ -125,7 +125,7 @@ def one_document() -> tuple[jax.Array, Positions]:
     return x, Positions(jnp.ones((2, S), jnp.int32), jnp.tile(jnp.arange(S)[None], (2, 1)))
 
 
-@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3").__contains__, SHAPES))
+@pytest.mark.parametrize("name", slow_if(("llama3", "qwen3", "gemma2").__contains__, SHAPES))
 def test_extend_equals_call(name):
     """Reading a row piece by piece through the cache gives what reading it at once gives."""
     model, (x, positions) = make(name), one_document()

@@ -111,18 +111,19 @@ def test_more_places_never_leave_more(implementation):
 
 
 @pytest.mark.parametrize("implementation", slow_if(("reference",).__contains__, IMPLEMENTATIONS))
-def test_a_batch_is_its_targets_one_by_one(implementation):
+@pytest.mark.parametrize("batch", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_batch_is_its_targets_one_by_one(implementation, batch):
     """A target's combination depends on nothing else, in batches that do and do not divide the targets, nor the blocks
     in which lists of rows are held."""
     targets, atoms = table(6, 11, D), table(7, N, D)
     options = {"implementation": implementation, "shortlist": 8, "rounds": 2}
     together = matching_pursuit(targets, atoms, K, **options)
-    for batch in (1, 4):
-        apart = matching_pursuit(targets, atoms, K, batch=batch, **options)
-        np.testing.assert_array_equal(apart.index_TxK, together.index_TxK)
-        np.testing.assert_allclose(apart.coefficients_TxK, together.coefficients_TxK, rtol=1e-4, atol=1e-5)
+    apart = matching_pursuit(targets, atoms, K, batch=batch, **options)
+    np.testing.assert_array_equal(apart.index_TxK, together.index_TxK)
+    np.testing.assert_allclose(apart.coefficients_TxK, together.coefficients_TxK, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_normalised_atoms_find_what_others_miss():
     """Why `product` is not the default: where norms spread, long atoms are taken for near ones."""
     rng = np.random.default_rng(8)

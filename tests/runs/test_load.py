@@ -106,6 +106,7 @@ def test_parameters_that_are_not_finite_are_named(tmp_path, value):
         load_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_of_runs_of_the_same_symbols(tmp_path):
     """Equal bytes in equal units; else a position of one is not that of the other."""
     for name, kind in (("a", "bytes"), ("b", "bytes"), ("c", "hat_v2")):

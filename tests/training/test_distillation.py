@@ -88,6 +88,7 @@ def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["objective"]["teacher"]["run"] == f"{root}/teacher"
 
 
+@pytest.mark.slow
 def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
     """Its predictions are read with the run of the teacher gone; another teacher, losses that look into it, and what
     it has not read are refused."""

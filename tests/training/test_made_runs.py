@@ -114,6 +114,7 @@ def test_the_mesh_does_not_matter(configs, runs, tmp_path):
     assert train(c, tmp_path / "split")["bpb"] == pytest.approx(result["bpb"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_another_run_begins_with_what_was_learnt(configs, runs):
     """It makes its own: nothing is asked of the other run but parameters, of the whole model or of a part."""
     path, _ = runs["glyphs"]

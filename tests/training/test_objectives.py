@@ -114,6 +114,7 @@ class OfBytes(nnx.Module):
         return TableBound(lambda ids, dtype: table[ids].astype(dtype), table * self.D**-0.5, 0.0)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_comes_with_the_batch(monkeypatch):
     """It is whole on every device, in every micro-batch; and a model that knows symbols by it is as good under any
     numbering of them, specials included."""

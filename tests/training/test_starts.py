@@ -142,6 +142,7 @@ def test_what_is_fixed_is_kept_by_its_origin(trained, tmp_path):
         load_model(tuned)
 
 
+@pytest.mark.slow
 def test_what_is_fixed_can_be_bfloat16(trained):
     """Matrices are rounded, norms are not, and what is trained stays float32."""
     c, run = trained

@@ -114,6 +114,7 @@ def test_a_checkpoint_holds_the_rows_and_where_the_others_are_from(root, runs):
     assert origins == {part: (str(root / "new_no"), part) for part in fixed}
 
 
+@pytest.mark.slow
 def test_without_another_run_the_checkpoint_holds_the_whole_table(root, tmp_path):
     """The rows that stay are from nowhere else then."""
     c = config(root, "optimizer.rows=3,300:340", "train.steps=1", "optimizer.frozen_dtype=bfloat16")

@@ -159,6 +159,7 @@ def test_parts_come_out_as_they_went_in(runs, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_both_are_trained_together(runs, tmp_path):
     """Each source in its part's tokens, on a mesh; all bytes are scored, and both tables and the backbone move."""
     c = read_config(runs / "both").copy_and_resolve_references()

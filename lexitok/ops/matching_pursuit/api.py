@@ -1,6 +1,8 @@
 """Sparse approximation of many targets by rows of one table: what transplants rows between vocabularies."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -116,7 +118,13 @@ def _check_finite(what: str, rows: Array) -> None:
 
 
 def _finite_rows(rows: Array) -> Array:
-    return jax.jit(lambda x: jnp.isfinite(x).all(axis=1), out_shardings=replicated())(rows)
+    return _finite(replicated())(rows)
+
+
+@functools.cache
+def _finite(out: Any) -> Callable[[Array], Array]:
+    """The jitted function from rows to which of them are finite; one a mesh."""
+    return jax.jit(lambda x: jnp.isfinite(x).all(axis=1), out_shardings=out)
 
 
 def _put_rows(x: np.ndarray | Array, more: int) -> Array:
