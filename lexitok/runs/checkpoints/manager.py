@@ -75,6 +75,11 @@ class Checkpoints:
         self.workdir = Path(workdir).absolute()
         self.record = record
         self._saving: int | None = None
+        handlers: dict[str, Any] = {
+            "state": ocp.PyTreeCheckpointHandler(type_handler_registry=_arrays()),
+            "data": grain.checkpoint.CheckpointHandler(),
+            "extra": ocp.JsonCheckpointHandler(),
+        }
         self._manager = ocp.CheckpointManager(
             self.workdir / FOLDER,
             options=ocp.CheckpointManagerOptions(
@@ -82,11 +87,7 @@ class Checkpoints:
                 cleanup_tmp_directories=True,
                 async_options=ocp.AsyncOptions(post_finalization_callback=self._list_files),
             ),
-            item_handlers={
-                "state": ocp.PyTreeCheckpointHandler(type_handler_registry=_arrays()),
-                "data": grain.checkpoint.CheckpointHandler(),
-                "extra": ocp.JsonCheckpointHandler(),
-            },
+            item_handlers=handlers,
         )
 
     def save(self, step: int, state: Any, data: Any = None) -> None:
