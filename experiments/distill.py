@@ -18,7 +18,7 @@ from lexitok.analysis.arm_runs import Plan
 from lexitok.analysis.distilled import above_source, arm_folder, compare_losses
 from lexitok.config.flags import run
 
-TEACHER = flags.DEFINE_string("teacher", None, "Directory of the teacher's run.", required=True)
+TEACHER = flags.DEFINE_string("teacher", None, "Directory of the teacher's run; several, joined by +.", required=True)
 STUDENT = flags.DEFINE_multi_string("student", ["bytes,tiny"], "Variants of configs/distill.py, once for each student.")
 LOSS = flags.DEFINE_multi_string("loss", ["text", "alm"], "As `alm`, `alm+hidden_states/gradmag`, once for each.")
 OUT = flags.DEFINE_string("out", "runs/distill", "Directory; runs are in STUDENT/LOSS.")

@@ -11,11 +11,11 @@ from flax import nnx
 from samples import TEXT, Greedy, Pairs, made, slow_if, small_config
 
 from lexitok import config as C
+from lexitok.data.aligned_streams import cut_together
 from lexitok.data.batch import Batch, Budget
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece
 from lexitok.data.rows import pack_rows
-from lexitok.data.two_streams import cut_together
 from lexitok.distill.beginnings import beginnings
 from lexitok.distill.losses import make_loss
 from lexitok.distill.pair import Pair, Side
@@ -90,11 +90,11 @@ def aligned_batch(student: Encoder, teacher: Encoder, documents: Sequence[Sequen
     classes = classes_of(student.vocabulary), classes_of(teacher.vocabulary)
 
     def pieces(text: bytes) -> list[Piece]:
-        return cut_together(student.encode(text), teacher.encode(text), budgets, classes)
+        return cut_together((student.encode(text), teacher.encode(text)), budgets, classes)
 
     rows = [[piece for text in row for piece in pieces(text)] for row in documents]
-    first, second = budgets
-    packed = pack_rows(rows, symbols=first.S, units=first.W, pad=first.pad, second=second)
+    first, *others = budgets
+    packed = pack_rows(rows, symbols=first.S, units=first.W, pad=first.pad, others=others)
     return jax.tree.map(jnp.asarray, packed)
 
 
@@ -109,14 +109,14 @@ def pair_of(
     """Both models on the batch, with hidden states of a dtype; or the student with other states and another table."""
     groups = [jnp.asarray(beginnings(encoder.vocabulary)) for encoder in encoders]
     queries = [Query(group_of_V=group, groups=2, chunk=48) for group in groups]
-    reads = student.read(batch), teacher.read(Batch(batch.second, batch.seeds_B))
+    reads = student.read(batch), teacher.read(Batch(batch.others[0].tokens, batch.seeds_B))
     ours, theirs = (dataclasses.replace(read, hidden_BxSxD=read.hidden_BxSxD.astype(dtype)) for read in reads)
     if at is not None:
         ours = dataclasses.replace(ours, hidden_BxSxD=at[0], bound=dataclasses.replace(ours.bound, table_VxD=at[1]))
-    spans = batch.alignment.spans
-    teacher = Side.of_model(theirs, queries[1], batch.alignment.of_second_BxT, spans)
+    spans = batch.others[0].alignment.spans
+    teacher = Side.of_model(theirs, queries[1], batch.others[0].alignment.of_second_BxT, spans)
     teacher = dataclasses.replace(teacher, found=jax.lax.stop_gradient(teacher.found))
-    return Pair(Side.of_model(ours, queries[0], batch.alignment.of_first_BxS, spans), teacher)
+    return Pair(Side.of_model(ours, queries[0], batch.others[0].alignment.of_first_BxS, spans), teacher)
 
 
 def states_of(model: Any, batch: Batch) -> tuple[Any, Any]:

@@ -50,9 +50,9 @@ def main() -> None:
     corpus = open_source(SOURCE.value, "train", cache=default_config().data.cache)
     second = Tokenisation(encoders[1], SYMBOLS.value, SYMBOLS.value)
     S = SYMBOLS.value
-    made = batch_iterator(corpus, encoders[0], second, rows=ROWS.value, symbols=S, units=S)
+    made = batch_iterator(corpus, encoders[0], [second], rows=ROWS.value, symbols=S, units=S)
     batch = jax.tree.map(np.asarray, next(iter(made)))
-    tokens = [int((side.weights_BxS > 0).sum()) for side in (batch.tokens, batch.second)]
+    tokens = [int((side.weights_BxS > 0).sum()) for side in (batch.tokens, batch.others[0].tokens)]
     print(f"{ROWS.value} rows of {SYMBOLS.value}: {tokens[0]} tokens of the student, {tokens[1]} of the teacher")
     aligning = {"aligning them all": functools.partial(_align, _ends(batch, encoders))}
     print(*(f"{name}: {took}" for name, took in _in_turns(aligning, time.thread_time).items()))
@@ -88,7 +88,7 @@ def _in_turns(jobs: Mapping[str, Callable[[], None]], clock: Callable[[], float]
 def _ends(batch: Batch, encoders: list[SubwordEncoder]) -> list[tuple[TokenEnds, TokenEnds]]:
     """Both tokenisations of each row."""
     sides = []
-    for tokens, encoder in zip((batch.tokens, batch.second), encoders, strict=True):
+    for tokens, encoder in zip((batch.tokens, batch.others[0].tokens), encoders, strict=True):
         classes = classes_of(encoder.vocabulary)
         rows = []
         for targets, nbytes, weights in zip(tokens.targets_BxS, tokens.bytes_BxS, tokens.weights_BxS, strict=True):
@@ -106,7 +106,7 @@ def _align(rows: list[tuple[TokenEnds, TokenEnds]]) -> None:
 def _numbers(batch: Batch) -> dict[str, np.ndarray]:
     """Log-probabilities of all tokens, and log-masses of what begins something new behind each position."""
     rng = np.random.default_rng(0)
-    shapes = {"student": batch.tokens.symbols_BxS.shape, "teacher": batch.second.symbols_BxS.shape}
+    shapes = {"student": batch.tokens.symbols_BxS.shape, "teacher": batch.others[0].tokens.symbols_BxS.shape}
     found = {}
     for name, shape in shapes.items():
         found[name] = -rng.exponential(2.0, shape).astype(np.float32)
@@ -121,11 +121,11 @@ def _of_spans(batch: Batch, numbers: dict[str, np.ndarray]) -> tuple[Callable[..
     def of(log_q_BxS: Array, log_p_BxT: Array, begins_q: Array, begins_p: Array, batch: Batch) -> Array:
         sides = []
         for log_p, mass, tokens, spans in (
-            (log_q_BxS, begins_q, batch.tokens, batch.alignment.of_first_BxS),
-            (log_p_BxT, begins_p, batch.second, batch.alignment.of_second_BxT),
+            (log_q_BxS, begins_q, batch.tokens, batch.others[0].alignment.of_first_BxS),
+            (log_p_BxT, begins_p, batch.others[0].tokens, batch.others[0].alignment.of_second_BxT),
         ):
             found = Reductions(nll_BxS=-log_p, log_mass_BxSxG=mass)
-            sides.append(Side(tokens, found, spans, batch.alignment.spans))
+            sides.append(Side(tokens, found, spans, batch.others[0].alignment.spans))
         return loss.compare(Pair(*sides)).mean
 
     given = (numbers["student"], numbers["teacher"], numbers["student begins"], numbers["teacher begins"], batch)
@@ -135,7 +135,7 @@ def _of_spans(batch: Batch, numbers: dict[str, np.ndarray]) -> tuple[Callable[..
 def _of_masks(batch: Batch, numbers: dict[str, np.ndarray]) -> tuple[Callable[..., Array], tuple[Any, ...]]:
     """The same, given the masks; what differs is what becomes of the last chunks of pieces."""
     of = functools.partial(dense_alm, divergence=binary_divergence("kl", TEMPERATURE), threshold=THRESHOLD)
-    alignment, K = batch.alignment, batch.alignment.spans
+    alignment, K = batch.others[0].alignment, batch.others[0].alignment.spans
     masks, begins = [], []
     sides = (("student", alignment.of_first_BxS), ("teacher", alignment.of_second_BxT))
     for name, of_BxS in sides:

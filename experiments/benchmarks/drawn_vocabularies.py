@@ -111,7 +111,7 @@ def _batches(corpus: Corpus, source: Tokenizer) -> tuple[Spelled, DrawnIterator]
     """What makes the batches, without the thread that prepares them ahead: its time would be that of all together."""
     documents = mixed(shuffled(corpus, seed=0), corpus.weights).to_iter_dataset(READ_AHEAD)
     spelled, rows = Spelled(source, 8), ROWS.value
-    packing = Packing(rows, Budget(SYMBOLS.value, None, pad=2), None, bins=rows, seed=0)
+    packing = Packing(rows, Budget(SYMBOLS.value, None, pad=2), (), bins=rows, seed=0)
     return spelled, DrawnIterator([iter(documents)], [1.0], spelled, SamplerSettings(size=SIZE.value), packing)
 
 

@@ -49,7 +49,7 @@ def measure_step(config: ConfigDict, *, steps: int) -> StepSpeed:
     """Times the training step of `config` on batches of its own data, made beforehand."""
     setup = make_setup(config)
     with jax.set_mesh(setup.mesh):
-        iterator = train_iterator(setup.config, setup.encoder, setup.objective.second)
+        iterator = train_iterator(setup.config, setup.encoder, setup.objective.tokenisations)
         batches = [put_batch(batch) for batch in itertools.islice(iterator, BATCHES)]
         state = setup.init_state()
         step = setup.step().lower(state, batches[0]).compile()

@@ -46,6 +46,13 @@ def teacher(**changes) -> ConfigDict:
     return with_changes(c, changes)
 
 
+def further_teacher(**changes) -> ConfigDict:
+    """A teacher beside the first."""
+    c = teacher().unlock()
+    c.weight = 1.0  # of its losses, of which the first teacher's have 1
+    return with_changes(c, changes)
+
+
 @section("distillation")
 def distillation(**losses: float) -> ConfigDict:
     """Objective: losses between the model and a teacher that reads the same bytes in other tokens
@@ -56,6 +63,8 @@ def distillation(**losses: float) -> ConfigDict:
     """
     c = ConfigDict({"kind": "distillation"})
     c.teacher = teacher()
+    c.teachers = ConfigDict()  # further ones by name, as `further_teacher` makes them
+    c.trust = "equal"  # how teachers count: `equal`, or by the `likelihood` that they give the text of a batch
     c.losses = ConfigDict()
     c.losses.next_symbol = next_symbol()
     c.losses.alm = alm()

@@ -1,12 +1,12 @@
 """`Batch`: what every model reads. Rows hold packed pieces of documents; `S` symbols and `W` units are the budgets.
 
-A batch may hold its bytes in a second tokenisation too, under budgets of its own (`T` symbols). Piece `n` of a row then
-is the same bytes on both sides, and the alignment says which targets stand for the same ones; nothing is ever matched
-by its position.
+A batch may hold its bytes in other tokenisations too, each under budgets of its own (`T` symbols). Piece `n` of a row
+then is the same bytes in all of them, and alignments say which targets stand for the same ones as those of the first;
+nothing is ever matched by its position.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -88,24 +88,36 @@ class Alignment:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Aligned:
+    """The same bytes, piece by piece, in another tokenisation.
+
+    Attributes:
+      tokens: rows of the same pieces.
+      alignment: of the targets of the batch's own tokens and of these.
+      predictions: of a teacher that was asked before, at these targets; None without one.
+    """
+
+    tokens: Tokens | Any
+    alignment: Alignment | Any
+    predictions: Predictions | Any = None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """What every model reads.
 
     Attributes:
       tokens: rows of packed pieces.
       seeds_B: of what a model draws at random for each row (`lexitok.interfaces.lexinvariant`).
-      second: the same bytes, piece by piece, in a second tokenisation; None without one.
-      alignment: of the targets of `tokens` and `second`.
-      predictions: of a teacher that was asked before, at the targets of `second`; None without one.
+      others: the same bytes in other tokenisations, as many as an objective asks for.
       vocabulary: arrays that interfaces make the vectors of symbols from (`Interface.bind`), where the batch's symbols
         are of a vocabulary of its own; None: they are of the model's. All rows share it, so it is split with none.
     """
 
     tokens: Tokens | Any
     seeds_B: IntLeafB
-    second: Tokens | Any = None
-    alignment: Alignment | Any = None
-    predictions: Predictions | Any = None
+    others: tuple[Aligned, ...] | Any = ()
     vocabulary: Any = None
 
 
@@ -123,7 +135,7 @@ class Budget:
       S: symbols.
       W: units; None for models whose symbols are units.
       pad: the symbol that fills what is left.
-      top_k: of a second tokenisation, logits at each target that a teacher's predictions have; 0: there are none.
+      top_k: of another tokenisation, logits at each target that a teacher's predictions have; 0: there are none.
     """
 
     S: int
@@ -139,7 +151,7 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Tokenisation:
-    """A second tokenisation that every batch is to hold.
+    """Another tokenisation that every batch is to hold.
 
     Attributes:
       encoder: of its symbols.
@@ -170,10 +182,16 @@ class Tokenisation:
         } | ({} if self.kept is None else {"predictions": self.kept.fingerprint})
 
 
+def described(others: Sequence[Tokenisation]) -> dict[str, Any]:
+    """What the state of a pipeline says of tokenisations beside the first."""
+    settings = [other.described for other in others]
+    return {} if not settings else {"second": settings[0]} | ({"further": settings[1:]} if settings[1:] else {})
+
+
 def empty_batch(
     rows: int,
     first: Budget,
-    second: Budget | None = None,
+    others: Sequence[Budget] = (),
     *,
     array: Callable[[tuple[int, ...], int, Any], Any] = np.full,
 ) -> Batch:
@@ -181,16 +199,16 @@ def empty_batch(
 
     Args:
       rows: `B`.
-      first, second: budgets of a row; `second` None without a second tokenisation.
+      first, others: budgets of a row, of each tokenisation.
       array: makes a leaf of its shape, what it is filled with and its type; another than `np.full` can describe it.
     """
-    tokens = _no_tokens(rows, first, array)
-    seeds_B = array((rows,), 0, np.int32)
-    if second is None:
-        return Batch(tokens, seeds_B)
-    none = Alignment(array((rows, first.S), NONE, np.int32), array((rows, second.S), NONE, np.int32))
-    predictions = Predictions.empty((rows, second.S), second.top_k, array) if second.top_k else None
-    return Batch(tokens, seeds_B, _no_tokens(rows, second, array), none, predictions)
+
+    def aligned(other: Budget) -> Aligned:
+        none = Alignment(array((rows, first.S), NONE, np.int32), array((rows, other.S), NONE, np.int32))
+        predictions = Predictions.empty((rows, other.S), other.top_k, array) if other.top_k else None
+        return Aligned(_no_tokens(rows, other, array), none, predictions)
+
+    return Batch(_no_tokens(rows, first, array), array((rows,), 0, np.int32), tuple(map(aligned, others)))
 
 
 def _no_tokens(rows: int, budget: Budget, array: Callable[[tuple[int, ...], int, Any], Any]) -> Tokens:

@@ -1,5 +1,7 @@
 """Where text is cut before it is known in which tokens: at words if possible, else between characters."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int8
 
@@ -38,27 +40,27 @@ def cut_offsets(places: Int8[np.ndarray, "ends"], most: int) -> list[int]:
 
 
 def cut_together_at(
-    places: Int8[np.ndarray, "n"], ends: tuple[np.ndarray, np.ndarray], most: tuple[int, int]
-) -> list[tuple[int, int]]:
-    """Where two sequences of symbols of the same text are cut: the numbers of symbols before each part.
+    places: Int8[np.ndarray, "n"], ends: Sequence[np.ndarray], most: Sequence[int]
+) -> list[tuple[int, ...]]:
+    """Where sequences of symbols of the same text are cut: the numbers of symbols before each part.
 
-    As of `cut_offsets`, of the places at which symbols of both end.
+    As of `cut_offsets`, of the places at which symbols of all end.
 
     Args:
       places: how good it is to cut at each of them, in the order of the text; the last is its end.
-      ends: how many symbols of either sequence there are up to each, rising.
-      most: symbols of a part, of either.
+      ends: how many symbols of each sequence there are up to each place, rising.
+      most: symbols of a part, of each.
 
     Raises:
       ValueError: from one place no further one is within reach; says how many symbols the next would take.
     """
-    starts, at = [(0, 0)], 0  # the number of the place behind the last cut
+    starts, at = [tuple(0 for _ in ends)], 0  # the number of the place behind the last cut
     while any(end[-1] - start > limit for end, start, limit in zip(ends, starts[-1], most, strict=True)):
         reach = [start + limit for start, limit in zip(starts[-1], most, strict=True)]
         stop = min(int(np.searchsorted(end, limit, side="right")) for end, limit in zip(ends, reach, strict=True))
         if stop <= at:
             further = " and ".join(str(int(end[at]) - start) for end, start in zip(ends, starts[-1], strict=True))
-            raise ValueError(f"the next place at which symbols of both end is {further} symbols further on")
+            raise ValueError(f"the next place at which symbols of all end is {further} symbols further on")
         at = stop - int(places[at:stop][::-1].argmax())
-        starts.append((int(ends[0][at - 1]), int(ends[1][at - 1])))
+        starts.append(tuple(int(end[at - 1]) for end in ends))
     return starts

@@ -18,7 +18,7 @@ import grain
 import numpy as np
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Budget, Tokenisation
+from lexitok.data.batch import Budget, Tokenisation, described
 from lexitok.data.encoders import SubwordEncoder
 from lexitok.data.iterator import READ_AHEAD, TrainIterator, delivered
 from lexitok.data.packing import Group, Packed, Packing
@@ -81,7 +81,7 @@ def drawn_iterator(
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
     epochs: int | None = None,
-    second: Tokenisation | None = None,
+    others: Sequence[Tokenisation] = (),
 ) -> TrainIterator:
     """Batches of `rows` rows of `symbols` symbols, or of a share of the rows, each with a vocabulary of its own.
 
@@ -95,7 +95,7 @@ def drawn_iterator(
         of this one. What is drawn depends on it.
       share: its number, and among how many the rows are divided.
       epochs: how often to go through the documents; None: without end.
-      second: a tokenisation of the same bytes, which each batch then holds beside that of the drawn tokenizer.
+      others: tokenisations of the same bytes, which each batch then holds beside that of the drawn tokenizer.
 
     Raises:
       ValueError: the rows cannot be divided, or as `Spelled`.
@@ -109,7 +109,8 @@ def drawn_iterator(
         weights = list(corpus.weights)
     documents = [part.to_iter_dataset(READ_AHEAD) for part in parts]
     budget = Budget(symbols, None, pad=list(SPECIALS).index("pad"))
-    packing = Packing(rows, budget, None if second is None else second.budget, bins=rows, seed=seed, share=share)
+    beside = tuple(other.budget for other in others)
+    packing = Packing(rows, budget, beside, bins=rows, seed=seed, share=share)
     settings: dict[str, Any] = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),
@@ -125,9 +126,8 @@ def drawn_iterator(
         "shard": list(share),
         "epochs": epochs,
     }
-    if second is not None:
-        settings["second"] = second.described
-    return delivered(DrawnIterDataset(documents, weights, source, drawing, packing, second), workers, settings)
+    batches = DrawnIterDataset(documents, weights, source, drawing, packing, others)
+    return delivered(batches, workers, settings | described(others))
 
 
 class DrawnIterDataset(grain.IterDataset):
@@ -140,11 +140,11 @@ class DrawnIterDataset(grain.IterDataset):
         source: Tokenizer,
         drawing: Drawing,
         packing: Packing,
-        second: Tokenisation | None = None,
+        others: Sequence[Tokenisation] = (),
     ):
         super().__init__(parents)
         self._weights, self._source, self._drawing, self._packing = weights, source, drawing, packing
-        self._second = second
+        self._others = others
         self._worker = 0
 
     def set_slice(self, sl: slice, sequential_slice: bool = False) -> None:
@@ -158,7 +158,7 @@ class DrawnIterDataset(grain.IterDataset):
         parents = [iter(parent) for parent in self.parents]
         spelled = Spelled(self._source, self._drawing.parts)
         settings = self._drawing.settings
-        return DrawnIterator(parents, self._weights, spelled, settings, self._packing, self._worker, self._second)
+        return DrawnIterator(parents, self._weights, spelled, settings, self._packing, self._worker, self._others)
 
 
 class DrawnIterator(grain.DatasetIterator):
@@ -172,13 +172,11 @@ class DrawnIterator(grain.DatasetIterator):
         settings: SamplerSettings,
         packing: Packing,
         worker: int = 0,
-        second: Tokenisation | None = None,
+        others: Sequence[Tokenisation] = (),
     ):
         super().__init__(parents)
         self._weights, self._spelled, self._packing = weights, spelled, packing
-        self._beside = None
-        if second is not None:
-            self._beside = Beside(second.encoder, second.symbols, classes_of(second.encoder.vocabulary))
+        self._beside = [Beside(o.encoder, o.symbols, classes_of(o.encoder.vocabulary)) for o in others]
         stretch_bytes = min(settings.window_bytes, _BYTES_PER_SYMBOL * packing.rows * packing.first.S)
         self._streams = []
         for number, parent in enumerate(parents):

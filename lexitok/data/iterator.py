@@ -60,7 +60,7 @@ class TrainIterator(grain.DatasetIterator[Batch]):
             pairs = ", ".join(f"{key} was {theirs.get(key)!r} and is {ours.get(key)!r}" for key in differ)
             raise ValueError(f"the saved data iterator does not fit this pipeline: {pairs}")
         self._parent.set_state(state["pipeline"])
-        self.report = PipelineReport(**state["report"])
+        self.report = PipelineReport.of_saved(state["report"])
 
 
 def delivered(batches: grain.IterDataset, workers: int, settings: dict[str, Any]) -> TrainIterator:

@@ -28,9 +28,9 @@ class Piece:
       nbytes: int32 `[n]`, raw bytes of each target.
       unit_of, guide_of: int32 `[n]`.
       units: `u`; 0 where it is the model that makes them.
-      second: the same bytes of the document in a second tokenisation (`lexitok.data.two_streams`); None without one.
-      alignment: of the targets of both.
-      predictions: of a teacher, at its targets.
+      others: the same bytes of the document in other tokenisations (`lexitok.data.aligned_streams`).
+      alignment: of one of these, of the first tokenisation's targets and its own.
+      predictions: of one of these, a teacher's at its targets.
     """
 
     symbols: np.ndarray
@@ -40,7 +40,7 @@ class Piece:
     unit_of: np.ndarray
     guide_of: np.ndarray
     units: int
-    second: "Piece | None" = None
+    others: "tuple[Piece, ...]" = ()
     alignment: Alignment | None = None
     predictions: Predictions | None = None
 

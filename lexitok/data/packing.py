@@ -1,4 +1,4 @@
-"""Documents → batches: pieces are packed into rows under all budgets at once, symbols and units of one or two streams.
+"""Documents → batches: pieces are packed into rows under all budgets at once, symbols and units of all streams.
 
 As Grain's best-fit packing does, a group of rows is filled until a piece fits into none of them, each piece going to
 the row that it leaves fullest; then the group's rows are shuffled and given out. A group here is a whole number of
@@ -16,6 +16,7 @@ import grain
 import jax
 import numpy as np
 
+from lexitok.data.aligned_streams import cut_together
 from lexitok.data.batch import Batch, Budget, Tokenisation, Tokens
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece, cut
@@ -23,7 +24,6 @@ from lexitok.data.readers import SourceError
 from lexitok.data.report import PipelineReport
 from lexitok.data.rows import Rows
 from lexitok.data.sources import RawDocument
-from lexitok.data.two_streams import cut_together
 from lexitok.text.alignment import classes_of
 
 _ACCOUNT = [field.name for field in dataclasses.fields(PipelineReport)]
@@ -39,7 +39,7 @@ class Packing:
 
     Attributes:
       rows: of a batch.
-      first, second: budgets of a row for each tokenisation; `second` None where there is one.
+      first, others: budgets of a row for each tokenisation.
       bins: rows that are filled at once; rounded up to whole batches.
       seed: of the order of rows in a group.
       share: which part of a batch's rows is given out, and of how many, that divide the rows.
@@ -47,7 +47,7 @@ class Packing:
 
     rows: int
     first: Budget
-    second: Budget | None
+    others: tuple[Budget, ...]
     bins: int
     seed: int
     share: tuple[int, int] = (0, 1)
@@ -94,31 +94,34 @@ class CutDocument:
 
 
 class Cutter:
-    """Raw documents to pieces: by one encoder, or by two whose streams are cut together.
+    """Raw documents to pieces: by one encoder, or by several whose streams are cut together.
 
     Args:
       packing: has the budgets.
       encoders: of the documents of each source.
-      second: of all documents, another one.
+      others: of all documents, other ones.
     """
 
-    def __init__(self, packing: Packing, encoders: Sequence[Encoder], second: Tokenisation | None = None):
-        self._packing, self._encoders, self._second = packing, encoders, second
-        if second is not None:
-            self._classes = classes_of(encoders[0].vocabulary), classes_of(second.encoder.vocabulary)
+    def __init__(self, packing: Packing, encoders: Sequence[Encoder], others: Sequence[Tokenisation] = ()):
+        self._packing, self._encoders, self._others = packing, encoders, others
+        if others:
+            self._classes = [classes_of(e.vocabulary) for e in (encoders[0], *(other.encoder for other in others))]
 
     def __call__(self, raw: RawDocument) -> CutDocument:
         """Raises ValueError where budgets are too small for it, PredictionsError for predictions of another text."""
         stream, lossy = self._encoders[raw.source].measure(raw.data, raw.id)
-        first, second = self._packing.first, self._packing.second
-        if self._second is None or second is None:
+        first = self._packing.first
+        if not self._others:
             pieces = cut(stream, first.S, first.W)
             return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy)
-        other, other_lossy = self._second.encoder.measure(raw.data, raw.id)
-        kept = self._second.kept
-        predictions = None if kept is None else kept.of(raw, len(other))
-        pieces = cut_together(stream, other, (first, second), self._classes, raw.id, predictions)
-        return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or other_lossy)
+        streams, are_lossy = zip(*(other.encoder.measure(raw.data, raw.id) for other in self._others), strict=True)
+        predictions = [
+            None if other.kept is None else other.kept.of(raw, len(of_it))
+            for other, of_it in zip(self._others, streams, strict=True)
+        ]
+        budgets = (first, *self._packing.others)
+        pieces = cut_together((stream, *streams), budgets, self._classes, raw.id, predictions)
+        return CutDocument(pieces, raw_bytes(pieces, stream.nbytes, len(raw.data)), lossy or any(are_lossy))
 
 
 def raw_bytes(pieces: list[Piece], nbytes: np.ndarray, total: int) -> list[int]:
@@ -197,7 +200,7 @@ class Group:
 
     def __init__(self, packing: Packing):
         self._packing = packing
-        self._rows = Rows(packing.group_rows, packing.first, packing.second, fit="best")
+        self._rows = Rows(packing.group_rows, packing.first, packing.others, fit="best")
         self._accounts = np.zeros((packing.group_rows, len(_ACCOUNT)), np.int64)
 
     @property
@@ -245,8 +248,11 @@ class Group:
 
 def _batch_account(batch: Batch) -> np.ndarray:
     report = PipelineReport(batches=1, **_counts(batch.tokens, ""))
-    if batch.second is not None:
-        vars(report).update(_counts(batch.second, "second_"))
+    if batch.others:
+        found = [_counts(other.tokens, "other_") for other in batch.others]
+        least = min(each.pop("other_bytes_scored") for each in found)
+        sums = {name: sum(each[name] for each in found) for name in found[0]}
+        vars(report).update(sums, other_bytes_scored=least)
     return np.array(dataclasses.astuple(report), np.int64)
 
 

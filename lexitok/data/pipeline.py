@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Budget, Tokenisation
+from lexitok.data.batch import Budget, Tokenisation, described
 from lexitok.data.drawn import drawn_iterator, make_drawing
 from lexitok.data.encoders import Encoder
 from lexitok.data.iterator import READ_AHEAD, TrainIterator, delivered
@@ -20,7 +20,7 @@ TOKENIZERS = ("own", "drawn")
 def train_iterator(
     config: ConfigDict,
     encoder: Encoder,
-    second: Tokenisation | None = None,
+    others: Sequence[Tokenisation] = (),
     *,
     share: tuple[int, int] = (0, 1),
 ) -> TrainIterator:
@@ -29,7 +29,7 @@ def train_iterator(
     Args:
       config: the whole configuration; its `data.tokenizers` is `own`, or `drawn` (`lexitok.data.drawn`).
       encoder: documents to symbols (`make_encoder`), where tokenizers are not drawn.
-      second: as of `batch_iterator`.
+      others: as of `batch_iterator`.
       share: its number and how many there are: the rows of a batch are divided among them, and the documents too where
         tokenizers are not drawn.
 
@@ -54,12 +54,12 @@ def train_iterator(
             seed=seed,
             workers=data.workers,
             share=share,
-            second=second,
+            others=others,
         )
     return batch_iterator(
         corpus,
         encoder,
-        second,
+        others,
         rows=data.rows // count,
         symbols=data.symbols,
         units=data.units,
@@ -74,7 +74,7 @@ def train_iterator(
 def batch_iterator(
     corpus: Corpus,
     encoder: Encoder,
-    second: Tokenisation | None = None,
+    others: Sequence[Tokenisation] = (),
     *,
     rows: int,
     symbols: int,
@@ -89,7 +89,7 @@ def batch_iterator(
     """Batches of `rows` rows of `symbols` symbols and `units` units (the latter not for boundary `none`).
 
     Args:
-      second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
+      others: tokenisations of the same bytes, which each batch then holds beside the first, aligned with it.
       parts: as of `encoders_of_sources`.
       shard: this process and the number of processes.
       epochs: how often to go through the documents; None: without end. After the last one, rows that are missing from
@@ -99,14 +99,15 @@ def batch_iterator(
     Raises:
       PredictionsError: what is kept of a teacher is not of these sources.
     """
-    first, other = Budget.of(encoder, symbols, units), None if second is None else second.budget
-    if second is not None and second.kept is not None:
-        corpus = second.kept.beside(corpus)
+    first = Budget.of(encoder, symbols, units)
+    for other in others:
+        if other.kept is not None:
+            corpus = other.kept.beside(corpus)
     of_sources = shuffled(corpus, seed=seed, share=shard, epochs=epochs)
     documents = mixed(of_sources, corpus.weights).to_iter_dataset(READ_AHEAD)
-    packing = Packing(rows, first, other, packing_bins, seed)
+    packing = Packing(rows, first, tuple(other.budget for other in others), packing_bins, seed)
     encoders = encoders_of_sources(encoder, parts, len(corpus.sources))
-    batches = PackIterDataset(documents, Cutter(packing, encoders, second), packing)
+    batches = PackIterDataset(documents, Cutter(packing, encoders, others), packing)
     settings: dict[str, Any] = {
         "source": [f"{source.name} {source.split} {len(source)}" for source in corpus.sources],
         "weights": list(corpus.weights),
@@ -122,6 +123,4 @@ def batch_iterator(
     }
     if parts:
         settings["parts"] = list(parts)
-    if second is not None:
-        settings["second"] = second.described
-    return delivered(batches, workers, settings)
+    return delivered(batches, workers, settings | described(others))

@@ -1,10 +1,11 @@
 """Where a document's streams are cut: into pieces end to end for training, into windows that overlap for evaluation.
 
-A document is one stream of symbols, or two of the same bytes; then a piece ends only where a symbol of both ends, so
-that it is the same bytes on both sides. Of the places within all budgets the furthest is taken at which units end in
+A document is one stream of symbols, or several of the same bytes; then a piece ends only where symbols of all end, so
+that it is the same bytes in each. Of the places within all budgets the furthest is taken at which units end in
 all streams, or else the furthest at all.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def ranges(
     scores; with less where otherwise it would score nothing.
 
     Args:
-      streams: of one document, one or two.
+      streams: of one document.
       budgets: of a row, for each.
       overlap: 0: end to end.
       source: what errors call the document.
@@ -117,15 +118,15 @@ def _places(streams: Sequence[SymbolStream]) -> np.ndarray:
     return np.concatenate([np.zeros_like(lengths), shared_stops(*streams), lengths], axis=1)
 
 
-def shared_stops(first: SymbolStream, second: SymbolStream) -> np.ndarray:
-    """Where a piece may end before the streams do: int64 `[2, places]`, rising, the stop in either stream.
+def shared_stops(*streams: SymbolStream) -> np.ndarray:
+    """Where a piece may end before the streams do: int64 `[streams, places]`, rising, the stop in each stream.
 
-    There is one for each byte at which symbols of both end. The stop in a stream is behind that symbol, or where its
+    There is one for each byte at which symbols of all end. The stop in a stream is behind that symbol, or where its
     unit ends further on at the same byte (by an end-of-unit symbol), behind the end of the unit.
     """
-    (byte_a, stop_a), (byte_b, stop_b) = _stops(first), _stops(second)
-    _, in_a, in_b = np.intersect1d(byte_a, byte_b, assume_unique=True, return_indices=True)
-    return np.stack([stop_a[in_a], stop_b[in_b]])
+    found = [_stops(stream) for stream in streams]
+    shared = functools.reduce(functools.partial(np.intersect1d, assume_unique=True), (byte for byte, _ in found))
+    return np.stack([stop[np.searchsorted(byte, shared)] for byte, stop in found])
 
 
 def _stops(stream: SymbolStream) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +149,7 @@ def _too_far(
         for piece, budget in zip(pieces, budgets, strict=True)
     ]
     return (
-        f"{source}: from byte {byte} on, the two tokenisations do not end together before byte "
-        f"{byte + int(pieces[0].nbytes.sum())}; that takes {takes[0]} in the first and {takes[1]} in the second, and a "
-        "piece can end nowhere else: give rows more room"
+        f"{source}: from byte {byte} on, the tokenisations do not end together before byte "
+        f"{byte + int(pieces[0].nbytes.sum())}; that takes {takes[0]} in the first, {' and '.join(takes[1:])} in the "
+        f"other{'s' if len(takes) > 2 else ''}, and a piece can end nowhere else: give rows more room"
     )

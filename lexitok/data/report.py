@@ -18,7 +18,7 @@ class PipelineReport:
       documents: whose end was in a row.
       lossy_documents: of those, documents that a tokenizer changed.
       empty_documents: met and skipped.
-      second_...: the same of a second tokenisation; 0 where there is none.
+      other_...: symbols and units of other tokenisations, and the bytes of the one that has the fewest; 0 without one.
     """
 
     batches: int = 0
@@ -31,11 +31,16 @@ class PipelineReport:
     documents: int = 0
     lossy_documents: int = 0
     empty_documents: int = 0
-    second_symbols: int = 0
-    second_symbol_capacity: int = 0
-    second_units: int = 0
-    second_unit_capacity: int = 0
-    second_bytes_scored: int = 0
+    other_symbols: int = 0
+    other_symbol_capacity: int = 0
+    other_units: int = 0
+    other_unit_capacity: int = 0
+    other_bytes_scored: int = 0
+
+    @classmethod
+    def of_saved(cls, saved: dict[str, int]) -> "PipelineReport":
+        """As it was saved; older runs said `second_` of what is beside the first tokenisation."""
+        return cls(**{name.replace("second_", "other_"): value for name, value in saved.items()})
 
     def add(self, account: np.ndarray) -> None:
         """Adds an account: the attributes in order, int64 `[15]`."""
@@ -58,10 +63,10 @@ class PipelineReport:
             "data/lossy_documents": float(self.lossy_documents),
             "data/empty_documents": float(self.empty_documents),
         }
-        if self.second_symbol_capacity:
+        if self.other_symbol_capacity:
             found |= {
-                "data/second_symbols_filled": self.second_symbols / self.second_symbol_capacity,
-                "data/second_units_filled": self.second_units / max(1, self.second_unit_capacity),
-                "data/second_fraction_scored": self.second_bytes_scored / max(1, self.bytes_in),
+                "data/other_symbols_filled": self.other_symbols / self.other_symbol_capacity,
+                "data/other_units_filled": self.other_units / max(1, self.other_unit_capacity),
+                "data/other_fraction_scored": self.other_bytes_scored / max(1, self.bytes_in),
             }
         return found

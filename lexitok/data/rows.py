@@ -1,11 +1,11 @@
 """Rows of a batch that are being filled with pieces of documents, under all their budgets at once."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lexitok.data.batch import Batch, Budget, Tokens, empty_batch, row_seeds
+from lexitok.data.batch import Aligned, Batch, Budget, Tokens, empty_batch, row_seeds
 from lexitok.data.layout import Piece
 from lexitok.text.alignment import NONE
 
@@ -16,7 +16,7 @@ def pack_rows(
     symbols: int,
     units: int | None,
     pad: int,
-    second: Budget | None = None,
+    others: Sequence[Budget] = (),
     seed: Sequence[int] = (0,),
 ) -> Batch:
     """Packs pieces as given, a sequence of pieces a row, into a batch of numpy arrays.
@@ -26,13 +26,13 @@ def pack_rows(
       symbols: `S`.
       units: `W`, or None for models whose symbols are units.
       pad: the symbol that fills rows.
-      second: the budget of the pieces' second tokenisation; None to leave that out.
+      others: the budgets of the pieces' other tokenisations; empty to leave these out.
       seed: of the rows' own seeds.
 
     Raises:
-      ValueError: a row does not fit its budgets, or a piece has no second tokenisation; names the row.
+      ValueError: a row does not fit its budgets, or a piece has not as many tokenisations; names the row.
     """
-    filled = Rows(len(rows), Budget(symbols, units, pad), second)
+    filled = Rows(len(rows), Budget(symbols, units, pad), others)
     for row, pieces in enumerate(rows):
         for piece in pieces:
             filled.check(row, piece)
@@ -60,19 +60,18 @@ class Rows:
       pieces: int64 `[rows]`, how many pieces each row holds.
     """
 
-    def __init__(self, rows: int, first: Budget, second: Budget | None = None, *, fit: str = "best"):
-        self.batch = empty_batch(rows, first, second)
+    def __init__(self, rows: int, first: Budget, others: Sequence[Budget] = (), *, fit: str = "best"):
+        self.batch = empty_batch(rows, first, others)
         self.pieces = np.zeros(rows, np.int64)
         self._first = _Side(self.batch.tokens, first)
-        self._second = None if second is None else _Side(self.batch.second, second)
-        self._spans = np.zeros(rows, np.int32)
+        self._others = [_Other(*each) for each in zip(self.batch.others, others, strict=True)]
         self._choose = FITS[fit]
 
     def row_for(self, piece: Piece) -> int | None:
         """The row that takes the piece: `best`: the one that it leaves fullest; `first`; None: it fits into none."""
         fits, left = self._first.fits(piece), self._first.left
-        if self._second is not None:
-            fits, left = fits & self._second.fits(_second_of(piece)), left + self._second.left
+        for side, other in self._sides(piece):
+            fits, left = fits & side.fits(other), left + side.left
         row = self._choose(fits, left)
         return row if fits[row] else None
 
@@ -81,40 +80,21 @@ class Rows:
         self.pieces[row] += 1
         number = int(self.pieces[row])
         column = self._first.put(row, number, piece)
-        if self._second is None:
-            return (column,)
-        second = _second_of(piece)
-        other = self._second.put(row, number, second)
-        self._put_spans(row, piece, column, other)
-        if self.batch.predictions is not None:
-            self._put_predictions(row, second, other)
-        return column, other
+        return column, *(side.put_beside(row, number, other, column) for side, other in self._sides(piece))
 
     def check(self, row: int, piece: Piece) -> None:
         """Raises a ValueError unless the piece fits into the row; says which budget is too small."""
         self._first.check(row, piece, "")
-        if self._second is not None:
-            self._second.check(row, _second_of(piece), " of the second tokenisation")
+        for number, (side, other) in enumerate(self._sides(piece), 2):
+            side.check(row, other, f" of tokenisation {number}")
 
-    def _put_spans(self, row: int, piece: Piece, column: int, second_column: int) -> None:
-        found, before, out = piece.alignment, self._spans[row], self.batch.alignment
-        assert found is not None
-        for of, at, into in ((found.of_a, column, out.of_first_BxS), (found.of_b, second_column, out.of_second_BxT)):
-            into[row, at : at + len(of)] = np.where(of == NONE, np.int32(NONE), of + before)
-        self._spans[row] += found.count
-
-    def _put_predictions(self, row: int, second: Piece, column: int) -> None:
-        if second.predictions is None:
-            raise ValueError("a piece without predictions cannot go into rows that have those of a teacher")
-        second.predictions.put_into(self.batch.predictions, row, column)
-
-
-def _second_of(piece: Piece) -> Piece:
-    if piece.second is None or piece.alignment is None:
-        raise ValueError(
-            "a piece without a second tokenisation cannot go into rows that have one: cut_together makes it"
-        )
-    return piece.second
+    def _sides(self, piece: Piece) -> Iterable[tuple["_Other", Piece]]:
+        if len(piece.others) < len(self._others):
+            raise ValueError(
+                f"a piece in {len(piece.others)} other tokenisations cannot go into rows of {len(self._others)}: "
+                "cut_together makes them"
+            )
+        return zip(self._others, piece.others, strict=False)
 
 
 class _Side:
@@ -170,3 +150,26 @@ class _Side:
         at = (at[0], slice(begin, begin + piece.units))
         units.segments_BxW[at] = number
         units.positions_BxW[at] = self._count[: piece.units]
+
+
+class _Other(_Side):
+    """The rows of a tokenisation beside the first, with their spans."""
+
+    def __init__(self, aligned: Aligned, budget: Budget):
+        super().__init__(aligned.tokens, budget)
+        self._aligned = aligned
+        self._spans = np.zeros(len(aligned.tokens.symbols_BxS), np.int32)
+
+    def put_beside(self, row: int, number: int, piece: Piece, first: int) -> int:
+        """As `put`, of a piece that begins at column `first` in the first tokenisation."""
+        column = self.put(row, number, piece)
+        found, before, out = piece.alignment, self._spans[row], self._aligned.alignment
+        assert found is not None
+        for of, at, into in ((found.of_a, first, out.of_first_BxS), (found.of_b, column, out.of_second_BxT)):
+            into[row, at : at + len(of)] = np.where(of == NONE, np.int32(NONE), of + before)
+        self._spans[row] += found.count
+        if self._aligned.predictions is not None:
+            if piece.predictions is None:
+                raise ValueError("a piece without predictions cannot go into rows that have those of a teacher")
+            piece.predictions.put_into(self._aligned.predictions, row, column)
+        return column

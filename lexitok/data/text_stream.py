@@ -1,19 +1,20 @@
 """Documents one behind the other, read ahead into a window that tokenizers are drawn from, and put into rows."""
 
 import dataclasses
+import functools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import grain
 import numpy as np
 
+from lexitok.data.aligned_streams import aligned
 from lexitok.data.cuts import cut_offsets, cut_together_at, places
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import pieces_at
 from lexitok.data.packing import EMPTY_AT_MOST, CutDocument, Group, raw_bytes
 from lexitok.data.readers import RawDocument, SourceError
-from lexitok.data.two_streams import paired
 from lexitok.text.alignment import classes_of
 from lexitok.text.drawn.sampler import SamplerSettings, TokenizerSampler
 from lexitok.text.drawn.unigram import UnigramTokenizer
@@ -47,7 +48,7 @@ def stretches(raw: RawDocument, before: Any, most: int) -> Iterator[Stretch]:
 
 
 class Beside(NamedTuple):
-    """A second tokenisation of what goes into rows.
+    """Another tokenisation of what goes into rows.
 
     Attributes:
       encoder: of its symbols.
@@ -60,10 +61,10 @@ class Beside(NamedTuple):
     classes: np.ndarray
 
 
-def cut_stretch(stretch: Stretch, offset: int, encoder: Encoder, S: int, beside: Beside | None = None) -> CutDocument:
+def cut_stretch(stretch: Stretch, offset: int, encoder: Encoder, S: int, beside: Sequence[Beside] = ()) -> CutDocument:
     """The pieces of a stretch from a byte on, at most `S` symbols each, cut at words or else characters if possible.
 
-    With a second tokenisation they end where symbols of both do, and have both.
+    With other tokenisations beside the encoder's they end where symbols of all do, and have all.
 
     Raises:
       ValueError: such places are further apart than a row is long; names the document.
@@ -72,29 +73,30 @@ def cut_stretch(stretch: Stretch, offset: int, encoder: Encoder, S: int, beside:
     stream, lossy = encoder.measure(rest, stretch.document)
     stop = len(stream) if stretch.ends else len(stream) - 1  # without `eot`
     nbytes = stream.nbytes[:stop]
-    if beside is None:
+    if not beside:
         starts = cut_offsets(places(rest)[np.cumsum(nbytes)], S)
         pieces = pieces_at(stream, np.array(starts), stop)
         return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy, stretch.ends)
-    second, second_lossy = beside.encoder.measure(rest, stretch.document)
-    streams, stops = (stream, second), (stop, len(second) - (len(stream) - stop))
+    others, are_lossy = zip(*(each.encoder.measure(rest, stretch.document) for each in beside), strict=True)
+    streams, budgets = (stream, *others), (S, *(each.S for each in beside))
+    stops = [len(each) - (len(stream) - stop) for each in streams]
     try:
-        starts = _shared_starts(rest, nbytes, second.nbytes[: stops[1]], (S, beside.S))
+        starts = _shared_starts(rest, [s.nbytes[:stop] for s, stop in zip(streams, stops, strict=True)], budgets)
     except ValueError as error:
         raise ValueError(f"{stretch.document}: {error}: raise data.symbols and objective.teacher.symbols") from error
     sides = [pieces_at(s, at, stop) for s, at, stop in zip(streams, np.array(starts).T, stops, strict=True)]
-    classes = classes_of(encoder.vocabulary), beside.classes
-    pieces = [paired(a, b, classes) for a, b in zip(*sides, strict=True)]
-    return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy or second_lossy, stretch.ends)
+    classes = [classes_of(encoder.vocabulary), *(each.classes for each in beside)]
+    pieces = [aligned(of_each, classes) for of_each in zip(*sides, strict=True)]
+    return CutDocument(pieces, raw_bytes(pieces, nbytes, len(rest)), lossy or any(are_lossy), stretch.ends)
 
 
-def _shared_starts(text: bytes, first: np.ndarray, second: np.ndarray, most: tuple[int, int]) -> list[tuple[int, int]]:
+def _shared_starts(text: bytes, nbytes: Sequence[np.ndarray], most: Sequence[int]) -> list[tuple[int, ...]]:
     """Where pieces begin, in symbols of these bytes each."""
-    ends = np.cumsum(first, dtype=np.int64), np.cumsum(second, dtype=np.int64)
-    shared = np.intersect1d(ends[0], ends[1])
+    ends = [np.cumsum(each, dtype=np.int64) for each in nbytes]
+    shared = functools.reduce(np.intersect1d, ends)
     shared = shared[shared > 0]
     # Symbols without bytes go with what follows them, and those behind the last byte with what is before them.
-    counts = np.searchsorted(ends[0], shared) + 1, np.searchsorted(ends[1], shared) + 1
+    counts = [np.searchsorted(end, shared) + 1 for end in ends]
     for count, end in zip(counts, ends, strict=True):
         count[-1] = len(end)
     return cut_together_at(places(text)[shared], counts, most)
@@ -160,7 +162,7 @@ class TextStream:
         self._unseen = 0
         return self._sampler.sample()
 
-    def fill(self, group: Group, encoder: Encoder, S: int, beside: Beside | None = None) -> None:
+    def fill(self, group: Group, encoder: Encoder, S: int, beside: Sequence[Beside] = ()) -> None:
         """Puts text into the rows of a group, `S` symbols each, until a piece of it fits into none.
 
         Raises:

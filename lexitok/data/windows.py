@@ -1,17 +1,17 @@
 """Whole documents as batches for evaluation: every byte scored once, long documents through sliding windows."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from lexitok.data.aligned_streams import aligned
 from lexitok.data.batch import Batch, Budget, Tokenisation, row_seeds
 from lexitok.data.encoders import Encoder
 from lexitok.data.layout import Piece, make_piece
 from lexitok.data.ranges import Range, ranges
 from lexitok.data.rows import Rows
-from lexitok.data.two_streams import paired
 from lexitok.text.alignment import classes_of
 
 
@@ -25,7 +25,7 @@ class ScoredRange:
       start: index of the first target in the document's stream of symbols.
       offset: byte of the raw document at which the first target starts; for the others, add up `bytes_BxS`.
       length: how many targets.
-      second: the same bytes in the batch's second tokenisation; None without one.
+      others: the same bytes in the batch's other tokenisations.
     """
 
     document: int
@@ -34,7 +34,7 @@ class ScoredRange:
     start: int
     offset: int
     length: int
-    second: "ScoredRange | None" = None
+    others: "tuple[ScoredRange, ...]" = ()
 
 
 ScoredBatch = tuple[Batch, tuple[ScoredRange, ...]]
@@ -43,7 +43,7 @@ ScoredBatch = tuple[Batch, tuple[ScoredRange, ...]]
 def eval_batches(
     documents: Iterable[bytes],
     encoder: Encoder,
-    second: Tokenisation | None = None,
+    others: Sequence[Tokenisation] = (),
     *,
     vocabulary: Any = None,
     rows: int,
@@ -56,7 +56,7 @@ def eval_batches(
     Args:
       documents: raw bytes; of an empty one the end (`eot`) is scored.
       encoder: documents to symbols.
-      second: a tokenisation of the same bytes, which each batch then holds beside the first, and the alignment of both.
+      others: tokenisations of the same bytes, which each batch then holds beside the first, aligned with it.
       vocabulary: of all batches (`Batch.vocabulary`); None: the model's.
       rows: of a batch, which is filled until a window fits into none of them; the last batch is padded.
       symbols, units: budgets of a row (`units` for boundaries other than `none`).
@@ -66,17 +66,16 @@ def eval_batches(
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
       ValueError: as `lexitok.data.ranges.ranges`.
     """
-    budget = Budget.of(encoder, symbols, units)
-    sides = [(encoder, budget)] if second is None else [(encoder, budget), (second.encoder, second.budget)]
-    encoders, budgets = zip(*sides, strict=True)
-    classes: Any = tuple(classes_of(each.vocabulary) for each in encoders) if second is not None else None
+    encoders = [encoder, *(other.encoder for other in others)]
+    budgets = [Budget.of(encoder, symbols, units), *(other.budget for other in others)]
+    classes = [classes_of(each.vocabulary) for each in encoders] if others else []
     open_batch = _OpenBatch(rows, budgets, vocabulary)
     for number, data in enumerate(documents):
         streams = [each.encode(data, f"document {number}") for each in encoders]
         before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
         for window in ranges(streams, budgets, overlap, f"document {number}"):
             pieces = [make_piece(stream, *each) for stream, each in zip(streams, window, strict=True)]
-            piece = pieces[0] if second is None else paired(pieces[0], pieces[1], classes)
+            piece = aligned(pieces, classes) if others else pieces[0]
             row = open_batch.rows.row_for(piece)
             if row is None:
                 yield open_batch.flush()
@@ -89,22 +88,23 @@ def eval_batches(
 class _OpenBatch:
     """The batch that is being filled: its rows, and what they score."""
 
-    def __init__(self, rows: int, budgets: tuple[Budget, ...], vocabulary: Any):
+    def __init__(self, rows: int, budgets: Sequence[Budget], vocabulary: Any):
         self._budgets, self._count, self._vocabulary, self._flushed = budgets, rows, vocabulary, 0
         self._empty()
 
     def _empty(self) -> None:
-        self.rows = Rows(self._count, *self._budgets, fit="first")
+        first, *others = self._budgets
+        self.rows = Rows(self._count, first, others, fit="first")
         self.scored: list[ScoredRange] = []
 
     def put(self, row: int, document: int, piece: Piece, window: tuple[Range, ...], before: list[np.ndarray]) -> None:
         """Puts a piece into a row, and notes what it scores."""
-        columns, scored = self.rows.put(row, piece), None
-        for each, nbytes, column in reversed(list(zip(window, before, columns, strict=True))):
+        found = []
+        for each, nbytes, column in zip(window, before, self.rows.put(row, piece), strict=True):
             at, length = column + each.scored - each.start, each.stop - each.scored
-            scored = ScoredRange(document, row, at, each.scored, int(nbytes[each.scored]), length, scored)
-        assert scored is not None
-        self.scored.append(scored)
+            found.append(ScoredRange(document, row, at, each.scored, int(nbytes[each.scored]), length))
+        first, *others = found
+        self.scored.append(dataclasses.replace(first, others=tuple(others)))
 
     def flush(self) -> ScoredBatch:
         """The batch and what it scores; holds nothing after that."""

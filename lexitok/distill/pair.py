@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lexitok.data.batch import Alignment, Predictions, Tokens
+from lexitok.data.batch import Aligned, Predictions, Tokens
 from lexitok.distill.whole_logits import WholeLogits, of_model, of_predictions
 from lexitok.models.read_batch import ReadBatch
 from lexitok.ops.read_out import Query, Reductions
@@ -43,10 +43,11 @@ class Side:
         return cls(read.batch.tokens, read.read_out(query), of_BxS, spans, read)
 
     @classmethod
-    def of_predictions(cls, tokens: Tokens, kept: Predictions, symbols: int, alignment: Alignment) -> "Side":
-        """Of a teacher whose predictions are kept, on the second tokenisation of a batch."""
+    def of_predictions(cls, other: Aligned, symbols: int) -> "Side":
+        """Of a teacher of `symbols` symbols whose predictions are kept, on its tokenisation of a batch."""
+        kept, alignment = other.predictions, other.alignment
         found = Reductions(nll_BxS=kept.nll_BxT, log_mass_BxSxG=kept.log_mass_BxTxG)
-        return cls(tokens, found, alignment.of_second_BxT, alignment.spans, None, kept, symbols)
+        return cls(other.tokens, found, alignment.of_second_BxT, alignment.spans, None, kept, symbols)
 
     @property
     def logits(self) -> WholeLogits:

@@ -40,9 +40,8 @@ def abstract_batch(setup: Setup) -> Batch:
         del value
         return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
-    second = setup.objective.second
-    budgets = Budget.of(setup.encoder, data.symbols, data.units), None if second is None else second.budget
-    batch = empty_batch(data.rows, *budgets, array=described)
+    others = [other.budget for other in setup.objective.tokenisations]
+    batch = empty_batch(data.rows, Budget.of(setup.encoder, data.symbols, data.units), others, array=described)
     if data.tokenizers == "own":
         return batch
     everywhere = NamedSharding(setup.mesh, PartitionSpec())

@@ -66,7 +66,9 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
         RunDirectory(workdir, record) as directory,
         Checkpoints(workdir, record, keep=config.train.keep) as checkpoints,
     ):
-        iterator = train_iterator(setup.config, setup.encoder, setup.objective.second, share=row_share(setup.mesh))
+        iterator = train_iterator(
+            setup.config, setup.encoder, setup.objective.tokenisations, share=row_share(setup.mesh)
+        )
         state, clock = _start(setup, checkpoints, iterator)
         run = _Run(directory, setup, iterator, checkpoints, clock)
         with MetricWriter(workdir, resumed_from=clock.step or None) as run.writer:

@@ -36,7 +36,7 @@ def averages(total: Mapping[str, float], steps: int) -> dict[str, float]:
         found["bpb"] = bits_per_byte(total["nats"], total["bytes"])
     if "right" in total:
         found["accuracy"] = total["right"] / weights
-    found |= {name: total[name] / weights for name in ("aligned", "one_to_one") if name in total}
+    found |= {name: x / weights for name, x in total.items() if name.endswith(("aligned", "one_to_one"))}
     return found | (_of_units(total) if units else {})
 
 

@@ -17,13 +17,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from lexitok.data.aligned_streams import cut_together
 from lexitok.data.batch import Batch, Budget, Tokenisation, row_seeds
 from lexitok.data.cuts import cut_offsets, places
 from lexitok.data.encoders import Encoder, flat_stream
 from lexitok.data.layout import Piece
 from lexitok.data.rows import Rows
 from lexitok.data.sources import Corpus, open_source
-from lexitok.data.two_streams import cut_together
 from lexitok.inference.drawing import write_symbols
 from lexitok.inference.prompts import prompt_symbols
 from lexitok.inference.sampling import Sampling
@@ -58,7 +58,7 @@ class OnPolicy:
         self,
         c: ConfigDict,
         encoder: Encoder,
-        second: Tokenisation,
+        others: Sequence[Tokenisation],
         corpus: Corpus,
         *,
         rows: int,
@@ -70,7 +70,7 @@ class OnPolicy:
 
         Args:
           c: a `lexitok.config.on_policy` section.
-          encoder, second: of the student and of the teacher.
+          encoder, others: of the student and of the teachers.
           corpus: has the beginnings.
           rows, symbols, units: of a batch.
           seed: of the run.
@@ -79,14 +79,15 @@ class OnPolicy:
           SetupError: settings that cannot be; what is kept of a teacher, which has not read what is written; several
             processes.
         """
-        _check(c, second, symbols)
-        self._c, self._encoder, self._second, self._corpus, self._seed = c, encoder, second, corpus, seed
+        _check(c, others, symbols)
+        self._c, self._encoder, self._corpus, self._seed = c, encoder, corpus, seed
+        self._others = [other.encoder for other in others]
         try:
             self._sampling = Sampling(c.temperature, c.top_k, c.top_p)
         except ValueError as error:
             raise SetupError(f"objective.on_policy: {error}") from error
-        self._classes = classes_of(encoder.vocabulary), classes_of(second.encoder.vocabulary)
-        self._budgets = Budget.of(encoder, symbols, units), second.budget
+        self._classes = [classes_of(each.vocabulary) for each in (encoder, *self._others)]
+        self._budgets = [Budget.of(encoder, symbols, units), *(other.budget for other in others)]
         self._rows, self._texts = rows, rows * (symbols // (c.prompt + c.symbols))
         self._written: dict[int, Written] = {}  # by step
 
@@ -107,7 +108,7 @@ class OnPolicy:
         seed = int(rng.integers(1 << 31))
         how = {"symbols": self._c.symbols, "sampling": self._sampling, "seed": seed}
         drawn = write_symbols(model, self._encoder, read, **how)
-        rows, written = Rows(self._rows, *self._budgets), Written()
+        rows, written = Rows(self._rows, self._budgets[0], self._budgets[1:]), Written()
         for beginning, symbols in zip(beginnings, drawn, strict=True):
             piece = self._piece(beginning, symbols, written)
             if piece is not None and (row := rows.row_for(piece)) is not None:
@@ -136,7 +137,7 @@ class OnPolicy:
         return data[cuts[at] : cuts[at + 1]]
 
     def _piece(self, beginning: bytes, drawn: Sequence[int], written: Written) -> Piece | None:
-        """What was drawn behind a beginning, in both tokenisations; None where it cannot be read or cut in them."""
+        """What was drawn behind a beginning, in all tokenisations; None where it cannot be read or cut in them."""
         vocabulary = self._encoder.vocabulary
         ended = bool(drawn) and drawn[-1] == vocabulary.eot
         text = beginning + vocabulary.decode(drawn)
@@ -144,8 +145,8 @@ class OnPolicy:
         try:  # some alphabets hold no bytes that are not UTF-8
             stream, redrawn = self._stream(beginning, text, drawn[:-1] if ended else drawn)
             written.redrawn += redrawn
-            second = self._second.encoder.encode(text, "what the student wrote")
-            (piece, *_) = cut_together(stream, second, self._budgets, self._classes, "what the student wrote")
+            streams = [stream, *(other.encode(text, "what the student wrote") for other in self._others)]
+            (piece, *_) = cut_together(streams, self._budgets, self._classes, "what the student wrote")
         except ValueError:
             return None
         is_written = np.cumsum(piece.nbytes) > len(beginning)
@@ -186,13 +187,12 @@ def make_on_policy(config: ConfigDict, encoder: Encoder, objective: Objective) -
         return None
     if data.tokenizers != "own":
         raise SetupError("objective.on_policy needs data.tokenizers 'own': the student writes in its own symbols")
-    assert objective.second is not None
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
     budgets = {"rows": data.rows, "symbols": data.symbols, "units": data.units}
-    return OnPolicy(c, encoder, objective.second, corpus, **budgets, seed=config.seed)
+    return OnPolicy(c, encoder, objective.tokenisations, corpus, **budgets, seed=config.seed)
 
 
-def _check(c: ConfigDict, second: Tokenisation, symbols: int) -> None:
+def _check(c: ConfigDict, others: Sequence[Tokenisation], symbols: int) -> None:
     if not 0 <= c.fraction <= 1:
         raise SetupError(f"objective.on_policy.fraction is {c.fraction}; it is of the steps, from 0 to 1")
     if c.prompt < 1 or c.symbols < 1 or c.prompt + c.symbols > symbols:
@@ -200,7 +200,7 @@ def _check(c: ConfigDict, second: Tokenisation, symbols: int) -> None:
             f"objective.on_policy: prompt={c.prompt} bytes and symbols={c.symbols} do not go into rows of {symbols} "
             "(data.symbols), or are less than 1"
         )
-    if second.kept is not None:
+    if any(other.kept is not None for other in others):
         raise SetupError("objective.on_policy needs the teacher itself: objective.teacher.cache has not read the texts")
     if jax.process_count() > 1:
         raise SetupError("objective.on_policy runs in one process, on any number of its devices")

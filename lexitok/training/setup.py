@@ -188,22 +188,22 @@ def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
     """
     if config.data.tokenizers not in TOKENIZERS:
         raise SetupError(f"data.tokenizers is '{config.data.tokenizers}'; there are {', '.join(TOKENIZERS)}")
-    if config.data.parts and (config.data.tokenizers != "own" or objective.second is not None):
+    if config.data.parts and (config.data.tokenizers != "own" or objective.tokenisations):
         raise SetupError("data.parts needs data.tokenizers 'own', and an objective of one tokenisation")
     if config.data.tokenizers == "own":
         return
     if config.text.kind != "subword":
         raise SetupError(f"data.tokenizers 'drawn' needs text.kind 'subword', not '{config.text.kind}'")
     make_drawing(config.data.drawn)
-    if objective.second is not None:
-        if objective.second.kept is not None:
+    for other in objective.tokenisations:
+        if other.kept is not None:
             raise SetupError(
                 "objective.teacher.cache is of whole documents; data.tokenizers 'drawn' reads parts of them"
             )
         spells = load_tokenizer(config.data.drawn.source).vocabulary.fingerprint
-        if spells != objective.second.encoder.vocabulary.fingerprint:
+        if spells != other.encoder.vocabulary.fingerprint:
             raise SetupError(
-                "with data.tokenizers 'drawn' the second tokenisation, as a teacher's, has to be that of "
+                "with data.tokenizers 'drawn' another tokenisation, as a teacher's, has to be that of "
                 f"data.drawn.source, in whose tokens the drawn ones are spelled: {config.data.drawn.source} is another"
             )
 

@@ -85,7 +85,7 @@ def test_an_epoch_has_every_byte_once(corpus_of):
 def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
     """Piece by piece and span by span, every byte once on both sides, and from any batch on again."""
     second = Tokenisation(SubwordEncoder(BESIDE), 28, 1)
-    made = iterator(corpus_of(DOCUMENTS), epochs=1, second=second)
+    made = iterator(corpus_of(DOCUMENTS), epochs=1, others=[second])
     states, batches = [], []
     for batch in made:
         states.append(json.dumps(made.get_state()["pipeline"]))
@@ -95,8 +95,8 @@ def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
         of_id = token_bytes(batch)
         for row in range(4):
             sides = [
-                (batch.tokens, batch.alignment.of_first_BxS, of_id),
-                (batch.second, batch.alignment.of_second_BxT, beside),
+                (batch.tokens, batch.others[0].alignment.of_first_BxS, of_id),
+                (batch.others[0].tokens, batch.others[0].alignment.of_second_BxT, beside),
             ]
             ids = [(tokens.targets_BxS[row], tokens.segments_BxS[row], of[row] + 1) for tokens, of, _ in sides]
             texts, spans = (
@@ -106,14 +106,14 @@ def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
             assert texts[0] == texts[1] and spans[0] == spans[1] and len(spans[0]) >= len(texts[0])
             pieces += texts[0].values()
     assert collections.Counter(b"".join(pieces)) == collections.Counter(b"".join(DOCUMENTS))
-    assert made.report.metrics()["data/second_fraction_scored"] == 1
-    halves = [iterator(corpus_of(DOCUMENTS), epochs=1, second=second, share=(i, 2)) for i in range(2)]
+    assert made.report.metrics()["data/other_fraction_scored"] == 1
+    halves = [iterator(corpus_of(DOCUMENTS), epochs=1, others=[second], share=(i, 2)) for i in range(2)]
     for batch, *of_shares in zip(batches, *halves, strict=True):  # what two processes get
-        for name in ("tokens", "second", "alignment"):
+        for name in ("tokens", "others"):
             parts = [getattr(each, name) for each in of_shares]
             equal(jax.tree.map(lambda *x: np.concatenate(x), *parts), getattr(batch, name))
     settings = made.get_state()["settings"]
-    resumed = iterator(corpus_of(DOCUMENTS), epochs=1, second=second)
+    resumed = iterator(corpus_of(DOCUMENTS), epochs=1, others=[second])
     resumed.set_state({"pipeline": json.loads(states[4]), "report": {}, "settings": settings})
     equal(next(resumed), batches[5])
     with pytest.raises(ValueError, match="second"):
@@ -125,8 +125,8 @@ def test_a_second_tokenisation_is_of_the_same_bytes(corpus_of):
 def test_tokens_that_never_end_together_are_refused(corpus_of):
     """What is to be enlarged is said, and of which document."""
     second = Tokenisation(SubwordEncoder(BESIDE), 2, 1)
-    with pytest.raises(ValueError, match=r"symbols of both end is \d+ and \d+ .*teacher.symbols"):
-        list(iterator(corpus_of(["雪雪雪".encode()]), epochs=1, second=second))
+    with pytest.raises(ValueError, match=r"symbols of all end is \d+ and \d+ .*teacher.symbols"):
+        list(iterator(corpus_of(["雪雪雪".encode()]), epochs=1, others=[second]))
 
 
 def _joined(targets, groups, spelled):

@@ -141,7 +141,7 @@ def test_all_pieces_at_once_are_the_pieces_one_by_one(document, budget):
         one_by_one = [make_piece(document, *at) for at in ranges(document, budget[0], W)]
         assert len(pieces) == len(one_by_one)
         for found, expected in zip(pieces, one_by_one, strict=True):
-            assert found.units == expected.units and found.second is None
+            assert found.units == expected.units and found.others == ()
             for name in ("symbols", "targets", "nbytes", "weights", "unit_of", "guide_of"):
                 x, y = getattr(found, name), getattr(expected, name)
                 assert x.dtype == y.dtype and x.tolist() == y.tolist(), name

@@ -179,7 +179,7 @@ def test_states_of_earlier_runs_are_taken(encoders, corpus_of):
     }  # fmt: skip
     resumed = batch_iterator(corpus_of(DOCUMENTS), encoders["lagged"], **SHAPE)
     resumed.set_state(state)
-    assert resumed.report.bytes_in == 191 and resumed.report.second_symbols == 0
+    assert resumed.report.bytes_in == 191 and resumed.report.other_symbols == 0
     again = batch_iterator(corpus_of(DOCUMENTS), encoders["lagged"], **SHAPE)
     next(again)
     jax.tree.map(np.testing.assert_array_equal, next(resumed), next(again))
@@ -301,14 +301,14 @@ def test_a_byte_that_an_encoder_loses_shows_as_dropped(encoders, corpus_of):
 @pytest.mark.parametrize("second", [None, "bytes", "slots"])
 def test_the_empty_batch_has_the_shapes_of_all_others(encoder, encoders, corpus_of, second):
     """A step is compiled for it before there is any data; another shape or type would be compiled again."""
-    second = None if second is None else Tokenisation(encoders[second], 70, 26)
-    budgets = [Budget.of(encoder, 64, 24), None if second is None else second.budget]
+    others = [] if second is None else [Tokenisation(encoders[second], 70, 26)]
+    budgets = Budget.of(encoder, 64, 24), [other.budget for other in others]
     described = empty_batch(4, *budgets, array=lambda shape, _, dtype: jax.ShapeDtypeStruct(shape, dtype))
-    batch = next(batch_iterator(corpus_of(DOCUMENTS), encoder, second, **SHAPE))
+    batch = next(batch_iterator(corpus_of(DOCUMENTS), encoder, others, **SHAPE))
     assert jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), batch) == described
     empty = empty_batch(4, *budgets)
     units = None if budgets[0].W is None else 24
-    expected = pack_rows([[]] * 4, symbols=64, units=units, pad=encoder.vocabulary.pad, second=budgets[1])
+    expected = pack_rows([[]] * 4, symbols=64, units=units, pad=encoder.vocabulary.pad, others=budgets[1])
     expected = dataclasses.replace(expected, seeds_B=empty.seeds_B)
     jax.tree.map(np.testing.assert_array_equal, empty, expected)
     assert not empty.tokens.segments_BxS.any() and not empty.tokens.weights_BxS.any()
@@ -345,8 +345,8 @@ if __name__ == "__main__":
     config.data.rows, config.data.symbols, config.data.units = 2, 64, 24
     config.data.packing_bins, config.data.workers = 4, 2
     encoder = make_encoder(config.text)
-    second = Tokenisation(encoder, 64, 24)
-    whole, resumed = train_iterator(config, encoder, second), train_iterator(config, encoder, second)
+    others = [Tokenisation(encoder, 64, 24)]
+    whole, resumed = train_iterator(config, encoder, others), train_iterator(config, encoder, others)
     for _ in range(5):
         next(whole)
     resumed.set_state(json.loads(json.dumps(whole.get_state())))
@@ -354,8 +354,8 @@ if __name__ == "__main__":
         jax.tree.map(np.testing.assert_array_equal, next(resumed), next(whole))
     assert resumed.report == whole.report and whole.report.bytes_dropped == 0
     batch = next(whole)
-    np.testing.assert_array_equal(batch.second.targets_BxS, batch.tokens.targets_BxS)
-    np.testing.assert_array_equal(batch.alignment.of_first_BxS, batch.alignment.of_second_BxT)
+    np.testing.assert_array_equal(batch.others[0].tokens.targets_BxS, batch.tokens.targets_BxS)
+    np.testing.assert_array_equal(batch.others[0].alignment.of_first_BxS, batch.others[0].alignment.of_second_BxT)
 """
 
 

@@ -89,12 +89,13 @@ def test_it_is_what_it_says_position_by_position(student):
 
 def expected_values(row, batch, log_q, log_p, spelled, encoders):
     """Of each target of the student that is compared, its place and its divergence."""
-    sides = ((batch.tokens, batch.alignment.of_first_BxS), (batch.second, batch.alignment.of_second_BxT))
-    for span in range(batch.alignment.spans):
+    (other,) = batch.others
+    sides = (batch.tokens, other.alignment.of_first_BxS), (other.tokens, other.alignment.of_second_BxT)
+    for span in range(other.alignment.spans):
         at, theirs = (np.flatnonzero(of[row] == span) for _, of in sides)
         if not len(at):
             continue
-        targets, tokens = batch.tokens.targets_BxS[row, at], batch.second.targets_BxS[row, theirs]
+        targets, tokens = batch.tokens.targets_BxS[row, at], other.tokens.targets_BxS[row, theirs]
         if not spelled[0][targets[0]]:
             yield at[0], of_special(log_q[at[0]], np.exp(log_p[theirs[0]]), spelled, encoders)
             continue
@@ -158,7 +159,7 @@ def test_white_space_that_is_divided_otherwise_is_left_out():
     batch = jax.device_get(batch)
     tokens = a.vocabulary.token_bytes
     for row, i in np.argwhere(every > clear).tolist():
-        of = batch.alignment.of_first_BxS[row]
+        of = batch.others[0].alignment.of_first_BxS[row]
         text = b"".join(tokens[t] for t in batch.tokens.targets_BxS[row, of == of[i]])
         assert b" " in text or b"\n" in text
 

@@ -50,7 +50,7 @@ def test_all_logits_kept_make_the_losses_that_the_model_makes(names):
             student, teacher = dataclasses.replace(pair.student, read=read), pair.teacher
             if kept:
                 there = predictions_of(teacher.model, teacher.found, V)
-                teacher = Side.of_predictions(batch.second, there, V, batch.alignment)
+                teacher = Side.of_predictions(dataclasses.replace(batch.others[0], predictions=there), V)
             found = jnp.stack([loss(Pair(student, teacher)).mean for loss in losses.values()])
             return jnp.sum(found), found
 
@@ -72,7 +72,7 @@ def test_the_mesh_does_not_matter():
     def of(ours, theirs, batch):
         pair = pair_of(ours, theirs, batch, (a, b))
         there = predictions_of(pair.teacher.model, pair.teacher.found, 8)
-        kept = Side.of_predictions(batch.second, there, b.vocabulary.size, batch.alignment)
+        kept = Side.of_predictions(dataclasses.replace(batch.others[0], predictions=there), b.vocabulary.size)
         return [loss(Pair(pair.student, kept)).mean for loss in losses.values()]
 
     alone = jax.jit(of)(ours, theirs, batch)
@@ -130,7 +130,7 @@ def batches_of(root, kept, **how):
     (_, a), (_, b) = model_of("bytes"), model_of("pairs")
     second = Tokenisation(b, 96, 1, kept)
     settings = {"rows": 2, "symbols": 128, "units": 1, "packing_bins": 4, "epochs": 1} | how
-    return batch_iterator(corpus_of(root), a, second, **settings)
+    return batch_iterator(corpus_of(root), a, [second], **settings)
 
 
 def test_batches_have_the_predictions_of_their_targets(root, kept):
@@ -143,8 +143,10 @@ def test_batches_have_the_predictions_of_their_targets(root, kept):
         total += len(targets)
     count = 0
     for batch, plain in zip(batches_of(root, kept), batches_of(root, None), strict=True):
-        jax.tree.map(np.testing.assert_array_equal, dataclasses.replace(batch, predictions=None), plain)
-        tokens, predictions = batch.second, batch.predictions
+        (other,) = batch.others
+        without = dataclasses.replace(batch, others=(dataclasses.replace(other, predictions=None),))
+        jax.tree.map(np.testing.assert_array_equal, without, plain)
+        tokens, predictions = other.tokens, other.predictions
         assert predictions.top_ids_BxTxk.shape == (2, 96, READING.top_k)
         for row in range(2):
             for at in np.flatnonzero(tokens.segments_BxS[row]):
@@ -165,8 +167,8 @@ def test_batches_go_on_where_they_were_and_are_shared(root, kept):
     jax.tree.map(np.testing.assert_array_equal, first, next(whole))
     jax.tree.map(np.testing.assert_array_equal, next(again), next(whole))
     shares = [batch for i in range(2) for batch in batches_of(root, kept, shard=(i, 2))]
-    targets = sum(int((batch.second.segments_BxS > 0).sum()) for batch in shares)
-    assert targets == sum(int((batch.second.segments_BxS > 0).sum()) for batch in batches_of(root, kept))
+    targets = sum(int((batch.others[0].tokens.segments_BxS > 0).sum()) for batch in shares)
+    assert targets == sum(int((batch.others[0].tokens.segments_BxS > 0).sum()) for batch in batches_of(root, kept))
 
 
 def test_what_was_stopped_goes_on(root, kept, tmp_path):

@@ -175,7 +175,8 @@ def test_how_symbols_are_numbered_is_no_matter(names):
     """Bytes say what a symbol is, and roles what a special is: a loss that compares by ids would differ."""
     batch = parts("others", "pairs")[2]
     (student, a, ours), (teacher, b, theirs) = renumbered("others", 0), renumbered("pairs", 1)
-    batch = dataclasses.replace(batch, tokens=with_ids(batch.tokens, ours), second=with_ids(batch.second, theirs))
+    other = dataclasses.replace(batch.others[0], tokens=with_ids(batch.others[0].tokens, theirs))
+    batch = dataclasses.replace(batch, tokens=with_ids(batch.tokens, ours), others=(other,))
     found = values_of(made_losses(names, (a, b)), student, teacher, batch, (a, b))
     for name, (expected, _) in of_others(names).items():
         assert expected > 0.01 or name == "next_symbol"
@@ -208,13 +209,13 @@ def test_alm_is_the_sum_over_spans_that_it_says(student):
     value, *sides = jax.device_get(of(ours, theirs, batch))
     batch = jax.device_get(batch)
     aligned = (
-        (batch.alignment.of_first_BxS, batch.tokens, sides[0]),
-        (batch.alignment.of_second_BxT, batch.second, sides[1]),
+        (batch.others[0].alignment.of_first_BxS, batch.tokens, sides[0]),
+        (batch.others[0].alignment.of_second_BxT, batch.others[0].tokens, sides[1]),
     )
     pairs_of_logs = []
-    for row in range(len(batch.alignment.of_first_BxS)):
+    for row in range(len(batch.others[0].alignment.of_first_BxS)):
         chunk, whole = np.zeros(2), True
-        for span in range(batch.alignment.spans):
+        for span in range(batch.others[0].alignment.spans):
             at = [np.flatnonzero(of[row] == span) for of, _, _ in aligned]
             if not all(len(i) for i in at):
                 assert not any(len(i) for i in at)

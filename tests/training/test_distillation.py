@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from samples import CONFIGS, TEXT
 
-from lexitok.config.files import ConfigError, load_config
+from lexitok.config.files import ConfigError, load_config, override
 from lexitok.data.sources import open_source
 from lexitok.runs.checkpoints.reading import read_checkpoint
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
+from lexitok.runs.run import read_config
 from lexitok.training import ahead_of_time
 from lexitok.training.keeping import keep_predictions_of
 from lexitok.training.loop import train
@@ -75,7 +76,7 @@ def test_a_student_learns_from_its_teacher(root, variants, tmp_path):
         assert row["train/loss"] == pytest.approx(sum(weighted), rel=1e-5)
         assert sum(row[f"train/{loss}_weight"] for loss in losses) == pytest.approx(2.5, rel=1e-5)
         assert all(row[f"train/{loss}_gradient"] > 0 for loss in losses)
-        assert row["data/second_fraction_scored"] == row["data/fraction_scored"] == 1
+        assert row["data/other_fraction_scored"] == row["data/fraction_scored"] == 1
         assert 0 <= row["train/one_to_one"] < row["train/aligned"] <= 1
         assert row["train/aligned"] > 0.99  # pieces are cut where spans end, so all of the text is in some span
     assert rows[-1]["train/hidden_states_loss"] < rows[0]["train/hidden_states_loss"]
@@ -114,6 +115,33 @@ def test_a_teacher_that_was_kept_need_not_be_there(root, tmp_path):
     train(config, tmp_path / "student")
     rows = [row for row in read_metrics(tmp_path / "student") if "train/bpb" in row]
     assert len(rows) == 2 and all(0 < row["train/alm_loss"] < 10 and row["train/aligned"] > 0.99 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_student_of_two_teachers(root, tmp_path):
+    """Of two tokenizers and two runs, by the loop: what is measured of each is in the log, both are in what is fixed by
+    their origins, and the student writes for both."""
+    other = load_config(f"{CONFIGS}/subword.py:tiny", [*RUN, "data.rows=8", "data.symbols=96", "train.steps=2"])
+    other.data, other.text.vocabulary.size = read_config(root / "teacher").data, 320
+    other.model.backbone.update(D=16, L=1, H=2, K=2, N=8, F=24)
+    train(other, root / "other")
+    changes = ["objective.teachers.second.symbols=160", "objective.teachers.second.weight=0.5", "train.steps=2"]
+    policy = ["objective.on_policy.fraction=0.5", "objective.on_policy.prompt=20", "objective.on_policy.symbols=40"]
+    names = f"{CONFIGS}/distill.py:{root}/teacher+{root}/other,bytes,alm"
+    config = load_config(names, [*RUN, *STUDENTS["bytes"], "data.rows=8", "objective.teacher.symbols=160", *changes])
+    for name, more in (("text", []), ("writing", policy)):
+        c = config.copy_and_resolve_references()
+        override(c, more)
+        train(c, tmp_path / name)
+        rows = [row for row in read_metrics(tmp_path / name) if "train/bpb" in row or "train/alm_loss" in row]
+        for row in rows:
+            assert row["train/alm_loss"] > 0 and row["train/second_alm_loss"] > 0
+            whole = row["train/alm_loss"] + 0.5 * row["train/second_alm_loss"] + row["train/next_symbol_loss"]
+            assert row["train/loss"] == pytest.approx(whole, rel=1e-4)
+    record = read_checkpoint(tmp_path / "text").record
+    assert {origin.of for origin in record.fixed} == {"teacher", "second_teacher"}
+    with pytest.raises(ConfigError, match="at most 4 runs teach together, not 5"):
+        load_config(f"{CONFIGS}/distill.py:{'+'.join([str(root / 'teacher')] * 5)},bytes")
 
 
 @pytest.mark.slow

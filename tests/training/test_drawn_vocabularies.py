@@ -140,7 +140,7 @@ def test_a_model_is_evaluated_under_any_tokenizer(given, of_parts):
 def two(c, encoder) -> Objective:
     """An objective that asks for a second tokenisation."""
     made = OBJECTIVES["language_modelling"](c, encoder)
-    return Objective(made.function, Tokenisation(encoder, 32, 1))
+    return Objective(made.function, (Tokenisation(encoder, 32, 1),))
 
 
 def test_what_cannot_go_together_is_refused(given, tmp_path, monkeypatch):
@@ -148,7 +148,7 @@ def test_what_cannot_go_together_is_refused(given, tmp_path, monkeypatch):
     monkeypatch.setitem(OBJECTIVES, "two", two)
     for change, message in (
         (["text.kind=bytes"], r"data\.tokenizers 'drawn' needs text\.kind 'subword', not 'bytes'"),
-        (["objective.kind=two"], "the second tokenisation, as a teacher's, has to be that of data.drawn.source"),
+        (["objective.kind=two"], "another tokenisation, as a teacher's, has to be that of data.drawn.source"),
         (["data.tokenizers=mine"], r"data\.tokenizers is 'mine'; there are own, drawn"),
         (["data.drawn.source="], r"data\.drawn\.source is empty"),
         (["data.drawn.size=9"], "size is 9"),

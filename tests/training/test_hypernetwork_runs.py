@@ -298,7 +298,7 @@ def test_it_learns_from_the_model_that_it_is_for(base, trained, tmp_path):
     losses = [row["train/hidden_states_loss"] for row in rows]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
     assert all(
-        row["train/alm_loss"] > 0 and row["train/aligned"] > 0.95 and row["data/second_fraction_scored"] == 1
+        row["train/alm_loss"] > 0 and row["train/aligned"] > 0.95 and row["data/other_fraction_scored"] == 1
         for row in rows
     )
     assert np.isfinite(result["bpb"])
@@ -307,5 +307,5 @@ def test_it_learns_from_the_model_that_it_is_for(base, trained, tmp_path):
         compile_step(make_setup(c))
     c.objective.losses.uld.weight = 0.0
     c.objective.teacher.update(run=str(trained[1]), shares=())
-    with pytest.raises(SetupError, match="second tokenisation, as a teacher's, has to be that of data.drawn.source"):
+    with pytest.raises(SetupError, match="another tokenisation, as a teacher's, has to be that of data.drawn.source"):
         make_setup(c)

@@ -57,14 +57,17 @@ def aligned(symbols: int):
 
         def function(trained, fixed, batch: Batch):
             total, sums = nats(trained, fixed, batch)
-            sides = (batch.tokens, batch.alignment.of_first_BxS), (batch.second, batch.alignment.of_second_BxT)
-            a, b = bytes_of_spans(sides, batch.alignment.spans)
+            sides = (
+                (batch.tokens, batch.others[0].alignment.of_first_BxS),
+                (batch.others[0].tokens, batch.others[0].alignment.of_second_BxT),
+            )
+            a, b = bytes_of_spans(sides, batch.others[0].alignment.spans)
             return total, sums | {
                 "unequal_loss": jnp.abs(a - b).sum().astype(jnp.float32),
                 "span_loss": a.sum().astype(jnp.float32),
             }
 
-        return Objective(function, Tokenisation(make_encoder(text), symbols, 48))
+        return Objective(function, (Tokenisation(make_encoder(text), symbols, 48),))
 
     return make
 
@@ -92,8 +95,8 @@ def test_an_objective_gets_the_second_tokenisation_that_it_asks_for(texts, tmp_p
     for row in rows:
         assert row["train/unequal_loss"] == 0 and 1 < row["train/bpb"] < 10 and "train/extra_loss" not in row
         assert 0.8 < row["train/span_loss"] < 1  # bytes, of targets that are bytes and the ends of texts
-        assert row["data/second_fraction_scored"] == row["data/fraction_scored"] == 1
-        assert 0.3 < row["data/second_symbols_filled"] < row["data/symbols_filled"]  # of 104, and of 96
+        assert row["data/other_fraction_scored"] == row["data/fraction_scored"] == 1
+        assert 0.3 < row["data/other_symbols_filled"] < row["data/symbols_filled"]  # of 104, and of 96
     monkeypatch.setitem(OBJECTIVES, "aligned", aligned(120))
     config.train.steps = 4
     with pytest.raises(ValueError, match="second was"):

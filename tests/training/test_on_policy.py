@@ -44,7 +44,7 @@ def student_of(kind):
 def policy_of(root, encoder, **changes):
     c = on_policy(**({"fraction": 1.0, "prompt": 20, "symbols": 24, "temperature": 0.0} | changes))
     teacher = SubwordEncoder(Pairs())
-    return OnPolicy(c, encoder, Tokenisation(teacher, 128, 1), corpus_of(root), **LENGTHS, seed=0), teacher
+    return OnPolicy(c, encoder, [Tokenisation(teacher, 128, 1)], corpus_of(root), **LENGTHS, seed=0), teacher
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +65,7 @@ def test_a_batch_holds_what_the_student_drew(root, kind):
         for number in range(1, batch.tokens.segments_BxS[row].max() + 1):
             ours, theirs = (
                 coder.decode(tokens.targets_BxS[row][tokens.segments_BxS[row] == number])
-                for coder, tokens in ((encoder, batch.tokens), (teacher, batch.second))
+                for coder, tokens in ((encoder, batch.tokens), (teacher, batch.others[0].tokens))
             )
             assert ours == theirs
             at = batch.tokens.segments_BxS[row] == number

@@ -86,8 +86,8 @@ def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, 
     """Parameters and bits per byte after steps of one process on the rows of both."""
     c = load_config(config, [*settings, f"train.steps={steps}"])
     setup = make_setup(c, devices=jax.devices()[:4])
-    second = setup.objective.second
-    shares = [train_iterator(c, setup.encoder, share=(i, 2), second=second) for i in range(2)]
+    others = setup.objective.tokenisations
+    shares = [train_iterator(c, setup.encoder, share=(i, 2), others=others) for i in range(2)]
     found = []
     with jax.set_mesh(setup.mesh):
         state, step = setup.init_state(), setup.step()

@@ -84,7 +84,7 @@ def test_distances_and_bits_fall_and_only_new_rows_move(root, distilled):
     """What the transfer has made is a guess; the model under its old tokenizer knows better."""
     rows = read_metrics(root / "distilled")
     assert rows[-1]["train/distillation_loss"] < 0.7 * rows[0]["train/distillation_loss"]
-    assert all(row["data/second_fraction_scored"] == 1 for row in rows)
+    assert all(row["data/other_fraction_scored"] == 1 for row in rows)
     assert bpb(root, root / "distilled") < bpb(root, root / "new") - 0.1
     before, after = (read_parameters(root / at).parameters for at in ("new", "distilled"))
     moved = {name: (x != before[name]).any(axis=1) for name, x in after.items() if name.startswith("interface.")}
@@ -119,7 +119,7 @@ def test_a_teacher_is_in_no_checkpoint(root, distilled):
 def step_of(c, devices=None):
     """Sums, gradients and the teacher of a fresh state on the first batch."""
     setup = make_setup(c, devices=devices)
-    batch = next(train_iterator(c, setup.encoder, setup.objective.second))
+    batch = next(train_iterator(c, setup.encoder, setup.objective.tokenisations))
     with jax.set_mesh(setup.mesh):
         state = setup.init_state()
         teacher = names(jax.device_get(to_dicts(state.fixed["teacher"])))
@@ -160,7 +160,7 @@ def test_another_layer_and_a_rounded_teacher(root):
     for how in ("objective.layer=-1", "objective.layer=1", "objective.teacher.dtype=bfloat16"):
         c = continued(root, ",distilled", "objective.teacher.shares=()", "mesh.data=1", how)
         setup = make_setup(c, devices=jax.devices()[:1])
-        batch = next(train_iterator(c, setup.encoder, setup.objective.second))
+        batch = next(train_iterator(c, setup.encoder, setup.objective.tokenisations))
         state = setup.init_state()
         found[how] = jax.device_get(jax.jit(setup.objective)(state.trained, state.fixed, batch)[1])
     last, early, rounded = found.values()
@@ -194,7 +194,7 @@ def test_a_teacher_of_another_width_is_refused(root):
     c = continued(root, ",distilled", "objective.teacher.shares=()")
     c.model.backbone.D = 16
     setup = make_setup(c)
-    batch = next(train_iterator(c, setup.encoder, setup.objective.second))
+    batch = next(train_iterator(c, setup.encoder, setup.objective.tokenisations))
     state = setup.abstract_state
     with pytest.raises(SetupError, match="old has 2 layers of width 32, and this model 2 of 16: hidden states"):
         jax.eval_shape(setup.objective, state.trained, state.fixed, batch)

@@ -17,6 +17,7 @@ class Loss:
       compare: what it compares, and what comes of it: from a pair, and from its parameters where it has any.
       beginnings: whether it looks at the mass of symbols that begin something new (`lexitok.distill.beginnings`).
       vocabularies: whether it looks at what symbols stand for; then it is of no use where each batch has others.
+      text: whether it is about the text alone, and looks at no teacher.
       hidden: whether it looks at the teacher's hidden states, and not at its predictions alone.
       parameters: makes what it learns beside the student, from keys and the widths of the student's and the teacher's
         hidden states; None: nothing.
@@ -25,6 +26,7 @@ class Loss:
     compare: Callable[..., Compared]
     beginnings: bool = False
     vocabularies: bool = True
+    text: bool = False
     hidden: bool = False
     parameters: Callable[[nnx.Rngs, int, int], Any] | None = None
 

@@ -10,4 +10,4 @@ def next_symbol() -> Loss:
     def compare(pair: Pair) -> Compared:
         return Compared(pair.student.found.nll_BxS, pair.student.tokens.weights_BxS)
 
-    return Loss(compare, vocabularies=False)
+    return Loss(compare, vocabularies=False, text=True)

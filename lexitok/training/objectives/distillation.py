@@ -1,7 +1,7 @@
-"""Distillation from a teacher that reads the same bytes in other tokens: losses of `lexitok.distill`, weighted."""
+"""Distillation from teachers that read the same bytes in other tokens: losses of `lexitok.distill`, weighted."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,19 +27,21 @@ from lexitok.training.weighting import Weighting, make_weighting
 
 
 def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
-    """The weighted sum of losses between the model and a teacher; each is a mean over what it compares in a batch.
+    """The weighted sum of losses between the model and its teachers; each is a mean over what it compares in a batch.
 
-    Both models read a batch once, each in its own tokens, and are compared by spans of the same bytes.
+    All models read a batch once, each in its own tokens, and the student is compared with each teacher by spans of the
+    same bytes.
 
     Its sums: `weights` (the student's targets), `loss` (the weighted sum, times targets), each loss by its name, as
     `alm_loss`, times targets, and where weights follow gradients `alm_weight` and the norm `alm_gradient`, too; `nats`
     of text, `eot_nats` and `bytes` as of language modelling, `right`, and of the student's targets those in spans that
     are compared, `aligned`, and in spans of one target each, `one_to_one`; what the model has of its own, as
-    `extra_loss`.
+    `extra_loss`. What is of further teachers has their names in front, as `second_alm_loss`.
 
     Args:
       c: the section `objective`: `teacher`, a `lexitok.config.teacher` whose `units` count where it has units;
-        `losses`, sections of `lexitok.distill.losses.LOSSES` by any name, each with a `weight`; `weighting`, of
+        `teachers`, further ones by name, each with a `weight`; `trust`, of `TRUST`; `losses`, sections of
+        `lexitok.distill.losses.LOSSES` by any name, each with a `weight`; `weighting`, of
         `lexitok.training.weighting`; `own_lr`, the rate of what losses learn beside the model, over the model's; and
         `chunk`.
       encoder: of the model's symbols.
@@ -48,18 +50,14 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
       SetupError: there is no teacher, no loss, or a loss that refuses its settings or the vocabularies; when it is
         traced, a model that cannot be read once for several losses.
     """
-    teacher = open_teacher(c.teacher, f"objective.{TEACHER}")
-    vocabularies = encoder.vocabulary, teacher.encoder.vocabulary
-    sections = {name: section for name, section in c.losses.items() if section.weight}
-    losses = {name: _loss(name, section, encoder, teacher.encoder) for name, section in sections.items()}
-    if not losses:
-        raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
-    weighting = _weighting(c.weighting, {name: section.weight for name, section in sections.items()})
-    asks = any(loss.beginnings for loss in losses.values())
-    groups = [beginnings(vocabulary) if asks else None for vocabulary in vocabularies]
+    teachers = _teachers(c)
+    terms = _terms(c, encoder, teachers)
+    weighting = _weighting(c.weighting, {term.name: term.weight for term in terms})
+    trust = _trust(c.trust)
+    asks = any(term.loss.beginnings for term in terms)
+    groups = [beginnings(each.vocabulary) if asks else None for each in (encoder, *(t.encoder for t in teachers))]
     ends = document_ends(encoder)
-    fussy = [name for name, loss in losses.items() if loss.vocabularies]
-    _check_kept(teacher, losses)
+    fussy = dict.fromkeys(term.name for term in terms if term.loss.vocabularies)
 
     def objective(
         trained: Any, fixed: Fixed, batch: Batch, parameters: Any = None, memory: Memory | None = None
@@ -68,31 +66,158 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         if isinstance(batch.vocabulary, Spelling):
             if fussy:
                 raise SetupError(f"data.tokenizers 'drawn': {', '.join(fussy)} would look at each batch's vocabulary")
-            group_of_V = beginnings_of_spelled(batch.vocabulary, vocabularies[1]) if asks else None
+            group_of_V = beginnings_of_spelled(batch.vocabulary, teachers[0].encoder.vocabulary) if asks else None
         read = _read(model_of(trained, fixed), batch)
-        theirs = _taught(teacher, fixed, batch, _query(groups[1], c.chunk))
+        asked = [_query(group_of_V, c.chunk) for group_of_V in groups[1:]]
+        theirs = [teacher.side(fixed, batch, query) for teacher, query in zip(teachers, asked, strict=True)]
         query = _query(group_of_V, c.chunk)
 
-        def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], Pair]:
-            alignment = batch.alignment
-            pair = Pair(Side.of_model(read, query, alignment.of_first_BxS, alignment.spans), theirs)
-            found = [loss(pair, (parameters or {}).get(name)).mean for name, loss in losses.items()]
-            return jnp.stack(found), pair
+        def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], list[Pair]]:
+            found = read.read_out(query)
+            spans = (batch.others[teacher.place].alignment for teacher in teachers)
+            ours = (Side(read.batch.tokens, found, each.of_first_BxS, each.spans, read) for each in spans)
+            pairs = list(map(Pair, ours, theirs))
+            each = [term.loss(pairs[term.teacher], (parameters or {}).get(term.name)).mean for term in terms]
+            return jnp.stack(each), pairs
 
-        norms_n = _norms(means, read, parameters) if weighting.norms else jnp.zeros(len(losses))
-        weights_n = weighting.of(norms_n, memory or {})
-        means_n, pair = means(read, parameters)
-        sums = text_sums(batch.tokens, pair.student.found, ends(batch)) | _aligned(pair)
+        norms_n = _norms(means, read, parameters) if weighting.norms else jnp.zeros(len(terms))
+        weights_n = weighting.of(norms_n, memory or {}) * _of_terms(trust(theirs), terms)
+        means_n, pairs = means(read, parameters)
+        sums = text_sums(batch.tokens, pairs[0].student.found, ends(batch))
+        for teacher, pair in zip(teachers, pairs, strict=True):
+            sums |= {teacher.prefix + name: value for name, value in _aligned(pair).items()}
         targets = sums["weights"]
-        sums |= _by_name(losses, "loss", means_n * targets)
+        sums |= _by_name(terms, "loss", means_n * targets)
+        if weighting.norms or len(teachers) > 1:
+            sums |= _by_name(terms, "weight", weights_n * targets)
         if weighting.norms:
-            sums |= _by_name(losses, "weight", weights_n * targets) | _by_name(losses, "gradient", norms_n * targets)
+            sums |= _by_name(terms, "gradient", norms_n * targets)
         sums |= {"loss": jnp.sum(weights_n * means_n) * targets, "extra_loss": read.extras.loss * targets}
         return sums["loss"] + sums["extra_loss"], sums | read.extras.sums
 
-    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.units, teacher.kept)
-    teachers = {TEACHER: teacher} if teacher.kept is None else {}
-    return Objective(objective, second, teachers, _own(losses, weighting, teacher, c.own_lr))
+    read = {teacher.name: teacher.model for teacher in teachers if teacher.model.kept is None}
+    return Objective(objective, _tokenisations(teachers), read, _own(terms, weighting, teachers, c.own_lr))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Taught:
+    """A teacher of the objective.
+
+    Attributes:
+      name: that it has in what is fixed.
+      model: the teacher.
+      tokenisation: that it reads.
+      place: of this among a batch's other tokenisations.
+      weight: of its losses.
+      prefix: of the names of what is measured with it.
+    """
+
+    name: str
+    model: Teacher
+    tokenisation: Tokenisation
+    place: int
+    weight: float
+    prefix: str
+
+    @property
+    def encoder(self) -> Encoder:
+        return self.model.encoder
+
+    def side(self, fixed: Fixed, batch: Batch, query: Query) -> Side:
+        """Its side of a batch, without gradients."""
+        other = batch.others[self.place]
+        if self.model.kept is not None:
+            return Side.of_predictions(other, self.encoder.vocabulary.size)
+        read = _read(self.model.model(fixed, self.name), Batch(other.tokens, batch.seeds_B))
+        read = dataclasses.replace(read, hidden_BxSxD=jax.lax.stop_gradient(read.hidden_BxSxD))
+        side = Side.of_model(read, query, other.alignment.of_second_BxT, other.alignment.spans)
+        return dataclasses.replace(side, found=jax.lax.stop_gradient(side.found))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Term:
+    """A loss between the student and the teacher of this number, by the name that it has in the log."""
+
+    name: str
+    teacher: int
+    loss: Loss
+    weight: float
+
+
+def _teachers(c: ConfigDict) -> list[_Taught]:
+    """The teachers of the config, the first in front; those of equal tokenisations read the same."""
+    sections = {"": (f"objective.{TEACHER}", c.teacher, 1.0)}
+    sections |= {f"{name}_": (f"objective.teachers.{name}", part, part.weight) for name, part in c.teachers.items()}
+    found: list[_Taught] = []
+    places: list[dict[str, Any]] = []
+    for prefix, (key, section, weight) in sections.items():
+        model = open_teacher(section, key)
+        tokenisation = Tokenisation(model.encoder, section.symbols, section.units, model.kept)
+        if tokenisation.described not in places:
+            places.append(tokenisation.described)
+        place = places.index(tokenisation.described)
+        found.append(_Taught(f"{prefix}{TEACHER}", model, tokenisation, place, weight, prefix))
+    kept = [teacher.model.key for teacher in found if teacher.model.kept is not None]
+    if len(kept) > 1:
+        raise SetupError(f"documents have one teacher's kept predictions: set {kept[0]}.cache or {kept[1]}.cache")
+    return found
+
+
+def _tokenisations(teachers: Sequence[_Taught]) -> tuple[Tokenisation, ...]:
+    return tuple({teacher.place: teacher.tokenisation for teacher in teachers}.values())
+
+
+def _terms(c: ConfigDict, encoder: Encoder, teachers: Sequence[_Taught]) -> list[_Term]:
+    """All losses with a weight, with each teacher; those of the text alone once."""
+    terms = []
+    for number, teacher in enumerate(teachers):
+        for name, section in c.losses.items():
+            if not section.weight:
+                continue
+            loss = _loss(name, section, encoder, teacher.encoder)
+            if teacher.model.kept is not None and loss.hidden:
+                raise SetupError(
+                    f"{teacher.model.key}.cache holds predictions, and {name} would look at the teacher's hidden states"
+                )
+            if loss.text and number:
+                continue
+            weight = section.weight * (1.0 if loss.text else teacher.weight)
+            terms.append(_Term(teacher.prefix + name, number, loss, weight))
+    if not terms:
+        raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
+    return terms
+
+
+def _equal(sides: Sequence[Side]) -> Float[Array, "teachers"]:
+    return jnp.ones(len(sides))
+
+
+def _by_likelihood(sides: Sequence[Side]) -> Float[Array, "teachers"]:
+    """The softmax of how many nats less each teacher has for a byte of the batch, times the number of teachers."""
+
+    def nats(side: Side) -> Float[Array, ""]:
+        scored = side.tokens.weights_BxS
+        total = jnp.sum(jnp.where(scored > 0, side.tokens.bytes_BxS, 0)).astype(jnp.float32)
+        return jnp.sum(scored * side.found.nll_BxS) / jnp.maximum(total, 1.0)
+
+    return len(sides) * jax.nn.softmax(-jnp.stack(list(map(nats, sides))))
+
+
+TRUST: dict[str, Callable[[Sequence[Side]], Float[Array, "teachers"]]] = {
+    "equal": _equal,
+    "likelihood": _by_likelihood,
+}
+
+
+def _trust(name: str) -> Callable[[Sequence[Side]], Float[Array, "teachers"]]:
+    if name not in TRUST:
+        raise SetupError(f"unknown objective.trust '{name}'; there are {', '.join(TRUST)}")
+    return TRUST[name]
+
+
+def _of_terms(of_teachers: Float[Array, "teachers"], terms: Sequence[_Term]) -> Float[Array, "n"]:
+    """What is of teachers, of each term; of those of the text alone 1."""
+    return jnp.stack([jnp.ones(()) if term.loss.text else of_teachers[term.teacher] for term in terms])
 
 
 def _loss(name: str, section: ConfigDict, student: Encoder, teacher: Encoder) -> Loss:
@@ -124,25 +249,6 @@ def _read(model: Any, batch: Batch) -> ReadBatch:
     return model.read(batch)
 
 
-def _taught(teacher: Teacher, fixed: Fixed, batch: Batch, query: Query) -> Side:
-    """The teacher's side of a batch, without gradients."""
-    if teacher.kept is not None:
-        return Side.of_predictions(batch.second, batch.predictions, teacher.encoder.vocabulary.size, batch.alignment)
-    read = _read(teacher.model(fixed, TEACHER), Batch(batch.second, batch.seeds_B))
-    read = dataclasses.replace(read, hidden_BxSxD=jax.lax.stop_gradient(read.hidden_BxSxD))
-    side = Side.of_model(read, query, batch.alignment.of_second_BxT, batch.alignment.spans)
-    return dataclasses.replace(side, found=jax.lax.stop_gradient(side.found))
-
-
-def _check_kept(teacher: Teacher, losses: Mapping[str, Loss]) -> None:
-    """Raises a SetupError if losses look into a teacher of which there are kept predictions alone."""
-    looking = [name for name, loss in losses.items() if loss.hidden]
-    if teacher.kept is not None and looking:
-        raise SetupError(
-            f"{teacher.key}.cache holds predictions, and {', '.join(looking)} would look at the teacher's hidden states"
-        )
-
-
 def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:
     """Of the gradient of each loss by the student's hidden states; they are not differentiated again."""
     hidden_BxSxD, parameters = jax.lax.stop_gradient((read.hidden_BxSxD, parameters))
@@ -155,31 +261,34 @@ def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:
     return jnp.sqrt(jnp.sum(jnp.square(by_hidden.astype(jnp.float32)), axis=(1, 2, 3)))
 
 
-def _own(losses: Mapping[str, Loss], weighting: Weighting, teacher: Teacher, factor: float) -> OwnMaker | None:
+def _own(terms: Sequence[_Term], weighting: Weighting, teachers: Sequence[_Taught], factor: float) -> OwnMaker | None:
     """What the losses learn beside the model, and what their weights remember."""
-    learning = {name: loss.parameters for name, loss in losses.items() if loss.parameters is not None}
+    learning = {term.name: term for term in terms if term.loss.parameters is not None}
     if not learning and not weighting.memory:
         return None
 
     def parameters(rngs: nnx.Rngs, model: Any) -> dict[str, Any]:
-        widths = hidden_width(model), hidden_width(teacher.abstract)
-        return {name: make(rngs, *widths) for name, make in learning.items()}
+        return {
+            name: term.loss.parameters(rngs, hidden_width(model), hidden_width(teachers[term.teacher].model.abstract))
+            for name, term in learning.items()
+            if term.loss.parameters is not None
+        }
 
     def remember(memory: Memory, sums: Mapping[str, Array]) -> Memory:
         if weighting.remember is None:
             return memory
-        found = (_of_names(losses, kind, sums) / jnp.maximum(sums["weights"], 1.0) for kind in ("loss", "gradient"))
+        found = (_of_names(terms, kind, sums) / jnp.maximum(sums["weights"], 1.0) for kind in ("loss", "gradient"))
         return weighting.remember(memory, *found)
 
     return OwnMaker(parameters if learning else None, weighting.memory, remember, factor)
 
 
-def _by_name(names: Mapping[str, Loss], kind: str, values_n: Float[Array, "n"]) -> Sums:
-    return {f"{name}_{kind}": value for name, value in zip(names, values_n, strict=True)}
+def _by_name(terms: Sequence[_Term], kind: str, values_n: Float[Array, "n"]) -> Sums:
+    return {f"{term.name}_{kind}": value for term, value in zip(terms, values_n, strict=True)}
 
 
-def _of_names(names: Mapping[str, Loss], kind: str, sums: Mapping[str, Array]) -> Float[Array, "n"]:
-    return jnp.stack([sums[f"{name}_{kind}"] for name in names])
+def _of_names(terms: Sequence[_Term], kind: str, sums: Mapping[str, Array]) -> Float[Array, "n"]:
+    return jnp.stack([sums[f"{term.name}_{kind}"] for term in terms])
 
 
 def _aligned(pair: Pair) -> Sums:

@@ -30,13 +30,13 @@ class Objective:
         Among them are `weights`, the number of targets (the gradient is that of the sum over it), and `bytes`, of raw
         text. What the log makes of the others: `lexitok.training.metrics.averages`. Where the objective has something
         of its own, it takes its parameters and its memory, too (`lexitok.training.own`).
-      second: the tokenisation that batches have to hold beside the model's own; None: none.
+      tokenisations: those that batches have to hold beside the model's own.
       own: makes what it has of its own; None: it has nothing.
       teachers: models that it reads beside the one that is trained, by the name that they have in what is fixed.
     """
 
     function: Callable[..., tuple[Float[Array, ""], Sums]]
-    second: Tokenisation | None = None
+    tokenisations: tuple[Tokenisation, ...] = ()
     teachers: Mapping[str, Teacher] = dataclasses.field(default_factory=dict, compare=False)  # it can be jitted
     own: OwnMaker | None = dataclasses.field(default=None, compare=False)
 

@@ -51,10 +51,10 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         student, old = model_of(trained, fixed), teacher.model(fixed, TEACHER)
         _check_models(student, old, c.teacher.run)
         ours, final = _states(student, batch, layer)
-        theirs, _ = _states(old, Batch(batch.second, batch.seeds_B), layer)
-        spans = batch.alignment.spans
-        a, read = states_after_spans(ours, batch.alignment.of_first_BxS, batch.tokens.segments_BxS, spans)
-        b, also = states_after_spans(theirs, batch.alignment.of_second_BxT, batch.second.segments_BxS, spans)
+        other, alignment = batch.others[0].tokens, batch.others[0].alignment
+        theirs, _ = _states(old, Batch(other, batch.seeds_B), layer)
+        a, read = states_after_spans(ours, alignment.of_first_BxS, batch.tokens.segments_BxS, alignment.spans)
+        b, also = states_after_spans(theirs, alignment.of_second_BxT, other.segments_BxS, alignment.spans)
         apart = jnp.mean(jnp.square(a.astype(jnp.float32) - b.astype(jnp.float32)), axis=-1)
         loss = jnp.sum(jnp.where(read & also, apart, 0.0))
         scored = batch.tokens.weights_BxS
@@ -71,8 +71,8 @@ def token_distillation(c: ConfigDict, encoder: Encoder) -> Objective:
             loss = loss + weight * jnp.sum(nats)
         return loss, sums | {"loss": loss}
 
-    second = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.symbols)
-    return Objective(distance, second, {TEACHER: teacher})
+    theirs = Tokenisation(teacher.encoder, c.teacher.symbols, c.teacher.symbols)
+    return Objective(distance, (theirs,), {TEACHER: teacher})
 
 
 def _states(model: Any, batch: Batch, layer: int) -> tuple[Float[Array, "B S D"], Float[Array, "B S D"]]:
