@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lexitok.hub.chat_template import cut_at_specials, gguf_template, named_in, read_template, renamed, render
+from lexitok.hub.chat_template import gguf_template, read_template
 from lexitok.hub.stored_tensors import HubError
 from lexitok.text.added_specials import with_specials
+from lexitok.text.chat_template import ChatTemplateError, cut_at_specials, named_in, renamed, render
 from lexitok.text.matching import Match
 from lexitok.text.roles import SPELLINGS
 from lexitok.text.vocabulary import Tokenizer, Vocabulary
@@ -77,7 +78,7 @@ def choose_chat(
             raise TransferError(f"no chat template at {choice}; it may be {SOURCE}, {TARGET} or a file")
         template = Path(choice).read_text(encoding="utf-8")
         return _fitted(choice, template, source, target, _by_role(source, target.vocabulary))
-    except (HubError, UnicodeDecodeError) as error:
+    except (HubError, ChatTemplateError, UnicodeDecodeError) as error:
         raise TransferError(f"the chat template ({choice}): {error}") from error
 
 
@@ -145,7 +146,7 @@ def _read(template: str, tokenizer: Tokenizer) -> list[bytes | int]:
     ids = {name: i for i, name in vocabulary.names.items()}
     try:
         pieces = cut_at_specials(render(template, vocabulary), ids)
-    except HubError as error:
+    except ChatTemplateError as error:
         raise TransferError(str(error)) from error
     found: list[bytes | int] = []
     for number, piece in enumerate(pieces):

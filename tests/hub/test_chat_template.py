@@ -5,16 +5,9 @@ import json
 import gguf
 import pytest
 
-from lexitok.hub.chat_template import (
-    cut_at_specials,
-    gguf_template,
-    named_in,
-    read_template,
-    renamed,
-    render,
-    write_template,
-)
+from lexitok.hub.chat_template import gguf_template, read_template, write_template
 from lexitok.hub.stored_tensors import HubError
+from lexitok.text.chat_template import ChatTemplateError, cut_at_specials, named_in, renamed, render
 from lexitok.text.roles import with_roles
 
 GEMMA = """{{ bos_token }}
@@ -57,7 +50,7 @@ def test_two_turns_are_rendered_as_they_are_meant():
 )
 def test_templates_that_cannot_be_rendered_say_why(template, message):
     """Among them one that would get out of its sandbox."""
-    with pytest.raises(HubError, match=message):
+    with pytest.raises(ChatTemplateError, match=message):
         render(template, VOCABULARY)
 
 
@@ -66,7 +59,7 @@ def test_specials_are_found_in_text_and_in_strings():
     assert named_in(GEMMA, NAMES) == ["<start_of_turn>", "<end_of_turn>"]
     assert named_in("a<end>b{% if x == '<eos>' %}{{ bos }}{% endif %}{# <bos> #}", NAMES) == ["<end>", "<eos>"]
     assert named_in("anything", []) == [] and named_in("<<end>>", ["<end>", "<<end>>"]) == ["<<end>>"]
-    with pytest.raises(HubError, match="the chat template is none"):
+    with pytest.raises(ChatTemplateError, match="the chat template is none"):
         named_in("{{", NAMES)
     assert renamed("<end> <endless>", {"<end>": "[e]"}) == "[e] <endless>" and renamed("x", {}) == "x"
     assert cut_at_specials("<bos>a<end>", NAMES) == ["", "<bos>", "a", "<end>", ""] and cut_at_specials("a", []) == [
