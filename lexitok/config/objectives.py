@@ -43,6 +43,7 @@ def teacher(**changes) -> ConfigDict:
     c.shares = ()  # parts that are frozen in the model that is trained, and the same there: they are not held twice
     c.symbols = 1024  # of a row, in its tokens
     c.units = 256  # of a row, where it has units
+    c.template = ""  # of chats, as `text.chat.template`; empty: that of its run
     return with_changes(c, changes)
 
 

@@ -26,7 +26,8 @@ def default_config() -> ConfigDict:
 
 def _data() -> ConfigDict:
     c = ConfigDict()
-    # `stdlib`, `digits`, `text:GLOB`, `jsonl:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed: `0.7*stdlib + 0.3*text:a/*.md`
+    # `stdlib`, `digits`, `text:GLOB`, `jsonl:GLOB`, `chats:GLOB`, `parquet:GLOB`, `tfds:NAME`; mixed:
+    # `0.7*stdlib + 0.3*text:a/*.md`
     c.source = "stdlib"
     c.train_split = "train"
     c.validation_split = "validation"
@@ -79,6 +80,8 @@ def _text() -> ConfigDict:
     c.slots = 1  # positions that open a unit, for boundary `end_symbol`
     # kind: `bpe`, `unigram`, or these with tokens that span words: `supertoken_bpe`, `supertoken_unigram`
     c.vocabulary = ConfigDict({"kind": "bpe", "size": 4096, "path": "", "train_bytes": 4_000_000})
+    # of sources `chats`: a chat template, or the file or directory of a checkpoint that has one; roles that are learnt
+    c.chat = ConfigDict({"template": "", "learnt": ("assistant",)})
     return c
 
 

@@ -51,7 +51,7 @@ class Encoder(Protocol):
         ...
 
 
-class _Coder:
+class Coder:
     """What the encoders share."""
 
     def encode(self, data: bytes, source: str = "text") -> SymbolStream:
@@ -65,7 +65,7 @@ class _Coder:
 
 
 @dataclasses.dataclass(frozen=True)
-class SubwordEncoder(_Coder):
+class SubwordEncoder(Coder):
     """Tokens of a tokenizer."""
 
     tokenizer: Tokenizer
@@ -83,7 +83,7 @@ class SubwordEncoder(_Coder):
 
 
 @dataclasses.dataclass(frozen=True)
-class ByteEncoder(_Coder):
+class ByteEncoder(Coder):
     """Plain bytes, each a unit."""
 
     alphabet: ByteAlphabet
@@ -98,7 +98,7 @@ class ByteEncoder(_Coder):
 
 
 @dataclasses.dataclass(frozen=True)
-class ByteUnitEncoder(_Coder):
+class ByteUnitEncoder(Coder):
     """Bytes that a splitter groups into units, or the model, where there is no splitter.
 
     Attributes:
@@ -150,6 +150,16 @@ def make_encoder(text: Any, tokenizer: Tokenizer | None = None) -> Encoder:
       ValueError: an unknown kind, alphabet, splitter or boundary, named with what there is; parts that do not go
         together; or no tokenizer where one is needed.
     """
+    found = _plain_encoder(text, tokenizer)
+    chat = text.get("chat")
+    if chat is None or not chat.template:
+        return found
+    from lexitok.data.chat_encoders import reading_chats  # which stands on this module
+
+    return reading_chats(found, chat.template, chat.learnt)
+
+
+def _plain_encoder(text: Any, tokenizer: Tokenizer | None) -> Encoder:
     _one_of("text.kind", text.kind, KINDS)
     if needs_tokenizer(text) and tokenizer is None:
         raise ValueError("text.kind 'subword' and text.splitter 'tokens' need a tokenizer; make_tokenizer makes one")

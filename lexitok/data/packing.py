@@ -247,7 +247,8 @@ class Group:
 
 
 def _batch_account(batch: Batch) -> np.ndarray:
-    report = PipelineReport(batches=1, **_counts(batch.tokens, ""))
+    read = int(batch.tokens.bytes_BxS.sum())
+    report = PipelineReport(batches=1, bytes_read=read, **_counts(batch.tokens, ""))
     if batch.others:
         found = [_counts(other.tokens, "other_") for other in batch.others]
         least = min(each.pop("other_bytes_scored") for each in found)

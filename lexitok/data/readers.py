@@ -16,6 +16,8 @@ import pyarrow
 import pyarrow.parquet
 import zstandard
 
+from lexitok.text.chats import Turn, chat
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -70,7 +72,34 @@ def read_jsonl(path: pathlib.Path, name: str, field: str) -> Iterator[RawDocumen
                 yield RawDocument(f"{name}:{number}", _json_field(line, field, f"{path}:{number}"))
 
 
+def read_chats(path: pathlib.Path, name: str, field: str) -> Iterator[RawDocument]:
+    """A chat a line (`lexitok.text.chats`): in `field` of a JSON object, a list of `role` and `content`."""
+    with opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                where = f"{path}:{number}"
+                yield RawDocument(f"{name}:{number}", _chat(_json_value(line, field, where), field, where))
+
+
+def _chat(value: object, field: str, where: str) -> bytes:
+    if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
+        raise SourceError(f"{where}: field {field!r} holds no list of turns")
+    turns = []
+    for number, turn in enumerate(value):
+        if not isinstance(turn.get("role"), str) or not isinstance(turn.get("content"), str):
+            raise SourceError(f"{where}: turn {number} has no text as `role` and `content`; it has {sorted(turn)}")
+        turns.append(Turn(turn["role"], turn["content"].encode("utf-8", "surrogatepass")))
+    try:
+        return chat(turns)
+    except ValueError as error:
+        raise SourceError(f"{where}: {error}") from None
+
+
 def _json_field(line: bytes, field: str, where: str) -> bytes:
+    return _encoded(_json_value(line, field, where), field, where)
+
+
+def _json_value(line: bytes, field: str, where: str) -> object:
     try:
         record = json.loads(line)
     except ValueError as error:  # bad JSON, or bytes that are not UTF-8
@@ -78,7 +107,7 @@ def _json_field(line: bytes, field: str, where: str) -> bytes:
     if not isinstance(record, dict) or field not in record:
         there = ", ".join(map(repr, record)) if isinstance(record, dict) else f"a {type(record).__name__}"
         raise SourceError(f"{where}: no field {field!r}; there is {there or 'nothing'}. Name one in data.field.")
-    return _encoded(record[field], field, where)
+    return record[field]
 
 
 def _encoded(value: object, field: str, where: str) -> bytes:
@@ -107,7 +136,7 @@ def read_parquet(path: pathlib.Path, name: str, field: str) -> Iterator[RawDocum
         raise SourceError(f"{path}: not a readable Parquet file: {error}") from error
 
 
-READERS: dict[str, Reader] = {"text": read_text, "jsonl": read_jsonl, "parquet": read_parquet}
+READERS: dict[str, Reader] = {"text": read_text, "jsonl": read_jsonl, "chats": read_chats, "parquet": read_parquet}
 
 
 @contextlib.contextmanager

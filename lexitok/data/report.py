@@ -14,7 +14,8 @@ class PipelineReport:
       symbols, symbol_capacity: symbols in the rows, and what the rows could hold.
       units, unit_capacity: the same of units; 0 for models whose symbols are units.
       bytes_in: raw bytes of the stretches of documents that went into the rows, by their offsets.
-      bytes_scored: raw bytes of the targets in the batches that have weight.
+      bytes_read: raw bytes of the targets in the batches.
+      bytes_scored: of those that have weight; of a chat, what is learnt.
       documents: whose end was in a row.
       lossy_documents: of those, documents that a tokenizer changed.
       empty_documents: met and skipped.
@@ -27,6 +28,7 @@ class PipelineReport:
     units: int = 0
     unit_capacity: int = 0
     bytes_in: int = 0
+    bytes_read: int = 0
     bytes_scored: int = 0
     documents: int = 0
     lossy_documents: int = 0
@@ -39,17 +41,19 @@ class PipelineReport:
 
     @classmethod
     def of_saved(cls, saved: dict[str, int]) -> "PipelineReport":
-        """As it was saved; older runs said `second_` of what is beside the first tokenisation."""
-        return cls(**{name.replace("second_", "other_"): value for name, value in saved.items()})
+        """As it was saved; older runs said `second_` of what is beside the first tokenisation, and
+        scored all that they read."""
+        found = {name.replace("second_", "other_"): value for name, value in saved.items()}
+        return cls(**{"bytes_read": found.get("bytes_scored", 0)} | found)
 
     def add(self, account: np.ndarray) -> None:
-        """Adds an account: the attributes in order, int64 `[15]`."""
+        """Adds an account: the attributes in order, int64 `[16]`."""
         for field, value in zip(dataclasses.fields(self), account.tolist(), strict=True):
             setattr(self, field.name, getattr(self, field.name) + value)
 
     @property
     def bytes_dropped(self) -> int:
-        return self.bytes_in - self.bytes_scored
+        return self.bytes_in - self.bytes_read
 
     def metrics(self) -> dict[str, float]:
         """For a log. Fractions are of what has been delivered so far."""

@@ -13,7 +13,7 @@ from lexitok.data import digits, markov, stdlib
 from lexitok.data.prepare import Recipe, prepared
 from lexitok.data.readers import READERS, SPLITS, RawDocument, Reader, SourceError, fixed_part, matching_files
 
-KINDS = ("stdlib", "digits", "markov", "text:GLOB", "jsonl:GLOB", "parquet:GLOB", "tfds:NAME")
+KINDS = ("stdlib", "digits", "markov", "text:GLOB", "jsonl:GLOB", "chats:GLOB", "parquet:GLOB", "tfds:NAME")
 _WEIGHT = re.compile(r"\s*([0-9.]+(?:e-?[0-9]+)?)\s*\*\s*(?=[a-z])")
 _STORED_FIELD = "text"  # of what `prepare` writes
 
@@ -127,10 +127,19 @@ def open_source(spec: str, split: str, *, cache: str | os.PathLike, field: str =
     Raises:
       SourceError: an unknown kind, a bad weight, no such files, files that cannot be read, no such split.
     """
-    parts = [_weight_and_name(part) for part in re.split(r"\s\+\s", spec)]
+    parts = [_weight_and_name(part) for part in _parts(spec)]
     opened = (_open(name, split, cache, field) for _, name in parts)
     sources = tuple(dataclasses.replace(source, number=i) for i, source in enumerate(opened))
     return Corpus(sources, tuple(weight for weight, _ in parts))
+
+
+def has_chats(spec: str) -> bool:
+    """Whether a source, or one of a mixture, is of chats."""
+    return any(_weight_and_name(part)[1].startswith("chats:") for part in _parts(spec))
+
+
+def _parts(spec: str) -> list[str]:
+    return re.split(r"\s\+\s", spec)
 
 
 def _weight_and_name(part: str) -> tuple[float, str]:

@@ -13,6 +13,7 @@ from lexitok.data.layout import Piece, make_piece
 from lexitok.data.ranges import Range, ranges
 from lexitok.data.rows import Rows
 from lexitok.text.alignment import classes_of
+from lexitok.text.chats import turns_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,7 @@ def eval_batches(
     symbols: int,
     units: int,
     overlap: float,
+    chats: bool = False,
 ) -> Iterator[ScoredBatch]:
     """Batches that score every symbol of every document exactly once, and what each of them scores.
 
@@ -61,16 +63,19 @@ def eval_batches(
       rows: of a batch, which is filled until a window fits into none of them; the last batch is padded.
       symbols, units: budgets of a row (`units` for boundaries other than `none`).
       overlap: fraction of a window of a long document that is context for the rest.
+      chats: whether the caller knows that of chats, read as such, some symbols are not predicted.
 
     Raises:
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
-      ValueError: as `lexitok.data.ranges.ranges`.
+      ValueError: as `lexitok.data.ranges.ranges`; a chat, where none are expected.
     """
     encoders = [encoder, *(other.encoder for other in others)]
     budgets = [Budget.of(encoder, symbols, units), *(other.budget for other in others)]
     classes = [classes_of(each.vocabulary) for each in encoders] if others else []
     open_batch = _OpenBatch(rows, budgets, vocabulary)
     for number, data in enumerate(documents):
+        if not chats and hasattr(encoder, "chat") and turns_of(data):
+            raise ValueError(f"document {number} is a chat, of which this would measure what is only read, too")
         streams = [each.encode(data, f"document {number}") for each in encoders]
         before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
         for window in ranges(streams, budgets, overlap, f"document {number}"):

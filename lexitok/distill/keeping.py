@@ -69,7 +69,7 @@ def predicted(
     groups = jnp.asarray(beginnings(encoder.vocabulary))
 
     def parts() -> Iterator[tuple[int, Predictions]]:
-        for batch, ranges in eval_batches(documents, encoder, **budgets):
+        for batch, ranges in eval_batches(documents, encoder, **budgets, chats=True):
             found, sums = jax.device_get(ask(model, put_batch(batch), groups))
             if any(value for name, value in sums.items() if name.endswith("units_dropped")):
                 raise PredictionsError(f"the model finds more units than {reading.units} in a row: give it more room")

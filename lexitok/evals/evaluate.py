@@ -16,9 +16,10 @@ from typing import Any
 from lexitok.data.encoders import Encoder
 from lexitok.data.readers import RawDocument
 from lexitok.data.windows import eval_batches
+from lexitok.evals.chats import chat_of, learnt_alone, learnt_of, words_of
 from lexitok.evals.compressors import compressed_bpb
 from lexitok.evals.scoring import compile_for, score_documents
-from lexitok.evals.tally import DocumentScore, tally
+from lexitok.evals.tally import DocumentScore, Scored, tally
 from lexitok.ops.read_out import CHUNK
 from lexitok.runs.documents import write_documents
 from lexitok.text.bits import bits_per_byte
@@ -62,7 +63,7 @@ class Evaluation:
           symbols are bytes). An end-of-unit symbol counts to the byte after it.
         - `next_word_accuracy`: words all of whose symbols have the largest logit, teacher-forced.
         - `fraction_scored`: of the raw bytes. `lossy_documents`: those whose symbols stand for other bytes than theirs.
-        - `eot_nats`: of the end of a document, the mean over documents; in no bpb.
+        - `eot_nats`: of the end of a document, in chats of turns, the mean over documents; in no bpb.
         - `bytes_per_second`: of this evaluation. `bytes_per_unit`: of all that was read; a token is a unit.
         """
         nbytes, words, nats = self._sum("nbytes"), self._sum("words"), self._sum("nats")
@@ -121,7 +122,7 @@ def evaluate_by_source(
         scores |= dict(zip(at, found.documents, strict=True))
         counts.update(found.counts)
         seconds, words = seconds + found.seconds, found.words
-    references = compressed_bpb([document.data for document in documents])
+    references = compressed_bpb([learnt_of(encoders[document.source], document.data) for document in documents])
     return Evaluation(tuple(scores[i] for i in range(len(documents))), words, seconds, references, dict(counts))
 
 
@@ -143,7 +144,7 @@ def evaluate(
     Args:
       model: has `read_out(batch, query)`.
       encoder: makes its symbols of the documents.
-      documents: raw bytes.
+      documents: raw bytes; of chats, what is learnt counts.
       rows, symbols, units: `B`, `S` and `W` of the batches, all of one shape; the last is filled with padding.
       overlap: fraction of a window of a long document that is context for the rest.
       words: splitter of the raw bytes, by its name or itself; to be the same for all models that are compared.
@@ -168,15 +169,27 @@ def evaluate(
         symbols=symbols,
         units=units,
         overlap=overlap,
+        chats=True,
     )
     compile_for(model, next(batches())[0], chunk)
     began = time.perf_counter()
     eot, scores, counted = encoder.vocabulary.eot, [], Counter()
     for i, scored in score_documents(model, batches(), eot, counted, chunk):
-        data, decoded = documents[i], encoder.decode(scored.symbols.tolist())
-        scores.append(tally(scored, data, splitter.split(data), decoded=decoded, eot=eot))
+        scores.append(_score(scored, documents[i], encoder, splitter))
     seconds = time.perf_counter() - began
     counts = {name: float(value) for name, value in counted.items()}
     if not encoder.rule.has_units:  # every symbol is one
         counts["units"] = counts["symbols_read"]
-    return Evaluation(tuple(scores), splitter.name, seconds, compressed_bpb(documents), counts)
+    references = compressed_bpb([learnt_of(encoder, data) for data in documents])
+    return Evaluation(tuple(scores), splitter.name, seconds, references, counts)
+
+
+def _score(scored: Scored, data: bytes, encoder: Encoder, splitter: Splitter) -> DocumentScore:
+    """Of a document; of a chat, of what is learnt."""
+    eot = encoder.vocabulary.eot
+    chat = chat_of(encoder, data)
+    if chat is None:
+        words = splitter.split(data)
+    else:
+        scored, data, words = learnt_alone(scored, chat, eot), b"".join(chat.learnt), words_of(chat, splitter)
+    return tally(scored, data, words, decoded=encoder.decode(scored.symbols.tolist()), eot=eot)

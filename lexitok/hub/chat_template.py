@@ -45,6 +45,28 @@ def gguf_template(path: str | Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def template_at(place: str) -> str:
+    """The template that a setting names: a file, a GGUF or a checkpoint's directory; or says itself, in Jinja.
+
+    Raises:
+      HubError: there is none.
+    """
+    path = Path(place).expanduser()
+    if "{{" in place or "{%" in place:
+        return place
+    if path.is_dir():
+        found = read_template(path)
+    elif path.is_file():
+        with path.open("rb") as file:
+            is_gguf = file.read(len(MAGIC)) == MAGIC
+        found = gguf_template(path) if is_gguf else path.read_text(encoding="utf-8")
+    else:
+        raise HubError(f"there is no chat template at {place}")
+    if found is None:
+        raise HubError(f"{place} comes with no chat template")
+    return found
+
+
 def write_template(folder: Path, template: str | None) -> None:
     """Makes a template the one of a directory, whose files may hold others; None: there is to be none."""
     for name in (FILE, _OLDER):

@@ -41,11 +41,14 @@ class TokenEnds:
 
 
 def classes_of(vocabulary: Vocabulary) -> Int[np.ndarray, "V"]:
-    """The class of every id: `TEXT`, 1 for `bos`, 2 for `eot`, 3 for any other special. `eot` goes before `bos`."""
+    """The class of every id: `TEXT`, 1 for `bos`, 2 for what ends a text or a turn, 3 for any other special.
+
+    `eot` goes before `bos`. Some chats end turns with `eot`, others with a special of its own.
+    """
     classes = np.zeros(vocabulary.size, np.int32)
     classes[sorted(vocabulary.specials)] = 3
     classes[vocabulary.bos] = 1
-    classes[vocabulary.eot] = 2
+    classes[[vocabulary.eot, vocabulary.roles.get("turn_end", vocabulary.eot)]] = 2
     return classes
 
 

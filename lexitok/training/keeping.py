@@ -39,8 +39,8 @@ def keep_predictions_of(
     checkpoint = read_parameters(c.run)
     of = {"run": c.run, "step": checkpoint.step, "fingerprint": fingerprint(checkpoint.parameters), "dtype": c.dtype}
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
-    model, encoder = load_model(c.run)
+    model, _ = load_model(c.run)
     reading = Reading(data.rows, c.symbols, c.units, config.eval.overlap, top_k, config.objective.chunk)
-    settings = {"teacher": of, "record": checkpoint.record.to_tree()}
+    settings = {"teacher": of, "record": teacher.record.to_tree()}
     model = jax.jit(rounded, static_argnums=1)(model, c.dtype)
-    yield from keep_predictions(folder, model, encoder, corpus, reading, settings, share=share)
+    yield from keep_predictions(folder, model, teacher.encoder, corpus, reading, settings, share=share)

@@ -14,7 +14,9 @@ from ml_collections import ConfigDict
 from lexitok.data.drawn import make_drawing
 from lexitok.data.encoders import Encoder, make_encoder, make_tokenizer, needs_tokenizer
 from lexitok.data.pipeline import TOKENIZERS
-from lexitok.data.sources import open_source
+from lexitok.data.sources import has_chats, open_source
+from lexitok.hub.chat_template import template_at
+from lexitok.hub.stored_tensors import HubError
 from lexitok.interfaces import pin
 from lexitok.made import with_made
 from lexitok.models.build import model_for
@@ -22,6 +24,7 @@ from lexitok.runs.checkpoints.files import VOCABULARY, RunRecord
 from lexitok.runs.origin import Origin
 from lexitok.runs.parameters import located
 from lexitok.sharding import check_rows, make_mesh
+from lexitok.text.chats import without_marks
 from lexitok.text.tokenizer_files import load_tokenizer, tokenizer_from_bytes
 from lexitok.training import starts
 from lexitok.training.objectives import Objective, make_objective
@@ -125,6 +128,8 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     config = config.copy_and_resolve_references()
     pin(config.model.interface)
     _take_source(config)
+    if config.text.chat.template:  # the run's record has the template, not where it was
+        config.text.chat.template = _template(config)
     mesh = make_mesh(**config.mesh, devices=devices)
     check_rows(mesh, config.data.rows)
     micro, ways = config.optimizer.accumulate, mesh.shape["data"] * mesh.shape["fsdp"]
@@ -136,6 +141,7 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
     encoder, vocabulary = _make_encoder(config, workdir)
     objective = make_objective(config.objective, encoder)
     _check_tokenizers(config, objective)
+    _check_chats(config, encoder, objective)
     symbols = config.data.rows * config.data.symbols
     start = config.train.start.run
     if start and workdir is not None:  # both may have moved since the run began
@@ -161,6 +167,13 @@ def _make_setup(config: ConfigDict, workdir: Path | None, devices) -> Setup:
         mesh=mesh,
         vocabulary=vocabulary,
     )
+
+
+def _template(config: ConfigDict) -> str:
+    try:
+        return template_at(config.text.chat.template)
+    except HubError as error:
+        raise SetupError(f"text.chat.template: {error}") from error
 
 
 def _take_source(config: ConfigDict) -> None:
@@ -208,6 +221,18 @@ def _check_tokenizers(config: ConfigDict, objective: Objective) -> None:
             )
 
 
+def _check_chats(config: ConfigDict, encoder: Encoder, objective: Objective) -> None:
+    """Raises a SetupError unless whoever reads a source of chats does so under a template."""
+    if not has_chats(config.data.source):
+        return
+    if config.data.tokenizers == "drawn":
+        raise SetupError("data.tokenizers 'drawn' reads no chats: they have no template")
+    if not hasattr(encoder, "chat"):
+        raise SetupError("data.source has chats: name the template that they are read under in text.chat.template")
+    if not all(hasattr(other.encoder, "chat") for other in objective.tokenisations):
+        raise SetupError("data.source has chats: name the teacher's template in objective.teacher.template")
+
+
 def _make_encoder(config: ConfigDict, workdir: Path | None) -> tuple[Encoder, bytes]:
     if not needs_tokenizer(config.text):
         return make_encoder(config.text), b""
@@ -229,4 +254,4 @@ def _vocabulary(config: ConfigDict, workdir: Path | None) -> bytes:
 def _training_text(config: ConfigDict):
     data = config.data
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
-    return (document.data for document in corpus.documents(config.text.vocabulary.train_bytes))
+    return (without_marks(document.data) for document in corpus.documents(config.text.vocabulary.train_bytes))

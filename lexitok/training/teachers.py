@@ -14,8 +14,11 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
+from lexitok.data.chat_encoders import LEARNT
 from lexitok.data.encoders import Encoder
 from lexitok.data.predictions import KeptPredictions, open_predictions
+from lexitok.hub.chat_template import template_at
+from lexitok.hub.stored_tensors import HubError
 from lexitok.made import is_made, with_made
 from lexitok.models.build import evaluated, model_for
 from lexitok.nn.dtypes import DTYPES
@@ -165,10 +168,26 @@ def open_teacher(c: ConfigDict, key: str) -> Teacher:
     if not steps:
         raise SetupError(f"{key}.run: there are no checkpoints in {c.run}")
     try:
-        record = read_record(step_folder(c.run, steps[-1]))
+        record = _with_template(read_record(step_folder(c.run, steps[-1])), c, key)
         return Teacher(key, record, c.run, encoder_of(record), c.dtype, tuple(c.shares))
+    except SetupError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise SetupError(f"{key}.run: the record of {c.run} cannot be read: {error}") from error
+
+
+def _with_template(record: RunRecord, c: ConfigDict, key: str) -> RunRecord:
+    """The record, with the template that a section names: by it the encoder reads chats."""
+    if not c.template:
+        return record
+    try:
+        template = template_at(c.template)
+    except HubError as error:
+        raise SetupError(f"{key}.template: {error}") from error
+    config = record.config.copy_and_resolve_references()
+    with config.unlocked():
+        config.text.chat = ConfigDict({"template": template, "learnt": LEARNT})
+    return dataclasses.replace(record, config=config)
 
 
 def _kept_teacher(c: ConfigDict, key: str) -> Teacher:
@@ -181,4 +200,6 @@ def _kept_teacher(c: ConfigDict, key: str) -> Teacher:
                 f"{c.run}, of {theirs}"
             )
     record = RunRecord.from_tree(kept.settings["record"])
+    if _with_template(record, c, key).config.text.get("chat") != record.config.text.get("chat"):
+        raise SetupError(f"{key}.cache: {c.cache} holds predictions of chats under another template")
     return Teacher(key, record, kept.settings["teacher"]["run"], encoder_of(record), kept=kept)

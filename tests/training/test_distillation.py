@@ -145,6 +145,46 @@ def test_a_student_of_two_teachers(root, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_chat_is_learnt_under_two_templates(root, tmp_path):
+    """The student's and the teacher's own, beside the model and from what was kept; what is not the assistant's is in
+    no number. Predictions under another template are refused."""
+    chats = [json.dumps({"messages": [{"role": r, "content": f"naive box {i} jugs"} for r in ("user", "assistant")]})
+             for i in range(40)]  # fmt: skip
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(chats))
+    (tmp_path / "a.jinja").write_text("{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}")
+    (tmp_path / "b.jinja").write_text("{% for m in messages %}{{ '<' + m.role + '> ' + m.content }}{% endfor %}")
+    data = [
+        f"data.source=chats:{tmp_path}/{{split}}.jsonl",
+        "data.field=messages",
+        "train.steps=2",
+        "train.eval_every=2",
+    ]
+    templates = [f"text.chat.template={tmp_path}/a.jinja", f"objective.teacher.template={tmp_path}/b.jinja"]
+    config = student(root, "bytes,alm", *data, *templates)
+    result = train(config, tmp_path / "run")
+    assert 0 < result["bytes"] < 40 * 19 + 1 and result["fraction_scored"] == 1 and result["lossy_documents"] == 0
+    rows = [row for row in read_metrics(tmp_path / "run") if "train/bpb" in row]
+    assert all(0.2 < row["data/fraction_scored"] < 0.6 and row["data/bytes_dropped"] == 0 for row in rows)
+    assert all(row["train/alm_loss"] > 0 and 0.8 < row["train/aligned"] <= 1 for row in rows)
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["text"]["chat"]["template"] == (tmp_path / "a.jinja").read_text()
+    list(keep_predictions_of(config, tmp_path / "kept", top_k=8))
+    config.objective.teacher.cache = str(tmp_path / "kept")
+    train(config, tmp_path / "of_kept")
+    kept = [row for row in read_metrics(tmp_path / "of_kept") if "train/bpb" in row]
+    assert kept[0]["train/alm_loss"] == pytest.approx(rows[0]["train/alm_loss"], rel=1e-3)
+    config.objective.teacher.template = str(tmp_path / "a.jinja")
+    with pytest.raises(SetupError, match="holds predictions of chats under another template"):
+        make_setup(config)
+    for key, left in (("objective.teacher.template", templates[0]), ("text.chat.template", templates[1])):
+        with pytest.raises(SetupError, match=f"data.source has chats: .* {key}"):
+            make_setup(student(root, "bytes,alm", *data, left))
+        with pytest.raises(SetupError, match=f"{key}: there is no chat template at nowhere"):
+            make_setup(student(root, "bytes,alm", *data, f"{key}=nowhere"))
+
+
+@pytest.mark.slow
 def test_a_student_learns_from_what_it_writes(root, tmp_path):
     """In one run with text: what it has written is in the log, and nothing of text is where it wrote."""
     policy = ("fraction=1.0", "prompt=20", "symbols=40", "temperature=0.7")
