@@ -185,10 +185,12 @@ def test_a_chat_is_learnt_under_two_templates(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_student_learns_from_what_it_writes(root, tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_student_learns_from_what_it_writes(root, dtype, tmp_path):
     """In one run with text: what it has written is in the log, and nothing of text is where it wrote."""
     policy = ("fraction=1.0", "prompt=20", "symbols=40", "temperature=0.7")
     config = student(root, "bytes,alm", *(f"objective.on_policy.{change}" for change in policy), "train.steps=2")
+    config.model.compute_dtype, config.objective.teacher.dtype = dtype, dtype
     config.objective.teacher.symbols = 160
     train(config, tmp_path)
     for row in read_metrics(tmp_path):

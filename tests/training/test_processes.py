@@ -19,6 +19,7 @@ from lexitok.parameter_names import names, to_dicts
 from lexitok.runs.metrics import read_metrics
 from lexitok.runs.parameters import read_parameters
 from lexitok.text.bits import bits_per_byte
+from lexitok.training.keeping import keep_predictions_of
 from lexitok.training.loop import train
 from lexitok.training.processes import ProcessesError, join
 from lexitok.training.setup import make_setup
@@ -124,6 +125,20 @@ def test_two_processes_have_a_teacher_as_one_has(settings, tmp_path):
     more = [*(f"objective.losses.{loss}" for loss in losses), "objective.weighting.kind=gradnorm"]
     more += ["data.symbols=160", "objective.teacher.symbols=80"]
     assert_two_are_one(tmp_path / "run", f"{CONFIGS}/distill.py:{tmp_path}/teacher,bytes", [*settings, *more])
+
+
+@pytest.mark.slow
+def test_two_processes_have_several_teachers_as_one_has(settings, tmp_path):
+    """One of which predictions are kept, that each process reads for its own documents, and one that is asked."""
+    alone = [*settings, "train.steps=2", "mesh.data=4"]
+    for name, more in (("first", []), ("other", ["text.vocabulary.size=340", "seed=1"])):
+        train(load_config(f"{CONFIGS}/subword.py:tiny", [*alone, *more]), tmp_path / name)
+    config = f"{CONFIGS}/distill.py:{tmp_path}/first+{tmp_path}/other,bytes"
+    more = ["data.symbols=160", "objective.teacher.symbols=96", "objective.teachers.second.symbols=96"]
+    c = load_config(config, [*settings, *more])
+    assert sum(count for count, _ in keep_predictions_of(c, tmp_path / "kept", top_k=8)) > 30
+    more += [f"objective.teacher.cache={tmp_path}/kept", "objective.teachers.second.weight=0.5"]
+    assert_two_are_one(tmp_path / "run", config, [*settings, *more])
 
 
 def assert_two_are_one(workdir: Path, config: str, settings: list[str]) -> None:
