@@ -76,14 +76,14 @@ class _ReadsChats(Coder):
             frames, said = self._rendered(turns)
         except (ChatTemplateError, UnicodeDecodeError) as error:
             raise ValueError(f"{source}: {error}") from None
-        written, learnt = _Written(), False
+        written, learnt = _Written(self._vocabulary), False
         for turn, frame, content in zip(turns, frames, said, strict=False):
             written.frame(frame, len(mark_of(turn.role)), learnt)
             learnt = turn.role in self.learnt
             stream, lossy = super().measure(content, source)
-            written.content(stream, content, learnt, len(turn.content) - len(content), lossy)
+            written.content(stream, turn.content, content, learnt, lossy)
         written.frame(frames[-1], 0, learnt)
-        return written.encoded(self._vocabulary)
+        return written.encoded()
 
     def _rendered(self, turns: Sequence[Turn]) -> tuple[Sequence[list[int]], list[bytes]]:
         """The symbols before, between and behind what is said, and this, as the template leaves it."""
@@ -166,7 +166,8 @@ def _messages(roles: Sequence[str], contents: Sequence[str]) -> list[dict[str, s
 class _Written:
     """A chat's symbols as they come: of each its id, its raw bytes, those of what is said, and what it is."""
 
-    def __init__(self):
+    def __init__(self, vocabulary: Vocabulary):
+        self._vocabulary = vocabulary
         self._rows: list[tuple[int, int, int, int]] = []
         self._left = 0  # raw bytes that go with the next symbol that stands for any
         self._learnt: list[bytes] = []
@@ -175,26 +176,27 @@ class _Written:
     def frame(self, ids: Sequence[int], nbytes: int, ends: bool) -> None:
         """What a template has at one place, and raw bytes that it stands for; `ends`: a turn that is learnt."""
         self._left += nbytes
+        if not self._rows and ids and ids[0] == self._vocabulary.bos:  # every piece begins with it
+            ids = ids[1:]
         for number, i in enumerate(ids):
             last = nbytes > 0 and number == len(ids) - 1
             self._rows.append((i, self._left if last else 0, 0, END if ends and number == 0 else READ))
             self._left = 0 if last else self._left
 
-    def content(self, stream: SymbolStream, content: bytes, learnt: bool, stripped: int, lossy: bool) -> None:
-        """What is said; `stripped` bytes around it were left out by the template."""
-        self._lossy |= lossy or stripped > 0
-        self._learnt += [content] if learnt else []
+    def content(self, stream: SymbolStream, whole: bytes, left: bytes, learnt: bool, lossy: bool) -> None:
+        """What is said: the symbols of what is left of it, where the template strips."""
+        before = whole.find(left)
+        self._lossy |= lossy or len(left) < len(whole)
+        self._learnt += [left] if learnt else []
+        self._left += before
         for i, n in zip(stream.symbols[:-1].tolist(), stream.nbytes[:-1].tolist(), strict=True):
             self._rows.append((i, n + self._left, n, SAID if learnt else READ))
             self._left = 0
-        self._left += stripped
+        self._left += len(whole) - before - len(left)
 
-    def encoded(self, vocabulary: Vocabulary) -> EncodedChat:
+    def encoded(self) -> EncodedChat:
         """All of it. `eot` is learnt only if it is that which ends the last turn."""
-        rows = self._rows
-        if rows and rows[0][0] == vocabulary.bos:  # every piece begins with it
-            self._left += rows[0][1]
-            rows = rows[1:]
+        rows, vocabulary = self._rows, self._vocabulary
         ends = bool(rows) and rows[-1][0] == vocabulary.eot
         last = rows[-1] if ends else (vocabulary.eot, 0, 0, READ)
         rows = [*rows[: len(rows) - ends], (last[0], last[1] + self._left, 0, last[3])]

@@ -141,6 +141,29 @@ def test_two_templates_are_aligned_by_what_is_said_and_by_role(a, b):
         assert ends[0].tolist() == ends[1].tolist() and len(ends[0]) == 2 and NONE not in ends[0]
 
 
+BARE = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+@pytest.mark.parametrize(("a", "b"), [("framed", "instruct"), ("bytes", "framed"), ("framed", BARE), (BARE, "bytes")])
+def test_offsets_are_those_of_the_document(a, b):
+    """Whatever a template strips, or has around turns, if anything: a symbol of what is said ends where its last byte
+    does, so that no span has other bytes on the other side."""
+    encoders = [
+        reading_chats(SubwordEncoder(Instruct()), BARE) if name == BARE else encoder_of(name) for name in (a, b)
+    ]
+    turns = [Turn("user", b" \n spiders "), Turn("assistant", b"\n\nEight legs\n"), Turn("assistant", b"no more ")]
+    data = chat(turns)
+    for encoder in encoders:
+        made = encoder.chat(data)
+        ends, tokens = np.cumsum(made.stream.nbytes), encoder.vocabulary.token_bytes
+        assert ends[-1] == len(data)
+        for end, count, i in zip(ends, made.said, made.stream.symbols, strict=True):
+            assert data[end - count : end] == (tokens[i] if count else b"")
+    streams = [encoder.encode(data) for encoder in encoders]
+    found = align(*(TokenEnds.of(s.symbols, s.nbytes, e.vocabulary) for s, e in zip(streams, encoders, strict=True)))
+    assert len(found.ends) > 10 and found.ends[-1] >= len(data) - 1
+
+
 def test_what_a_template_strips_is_counted():
     """Bytes that it leaves out go with their neighbours, and the document is lossy."""
     data = chat([Turn("user", b" a \n"), Turn("assistant", b"\n b ")])
