@@ -29,6 +29,7 @@ def completed(config: ConfigDict) -> ConfigDict:
         out.objective = defaults.objective
         _rename(out, _MOVED)
     _fill(out, defaults)
+    _fill(out.text, defaults.text)  # its kinds have the same settings
     _fill_kinds(out)
     return out.lock()
 
