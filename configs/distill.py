@@ -7,10 +7,10 @@
         --config.objective.losses.alm.weight=0.5 --config.objective.losses.alm.temperature=inf
 
 What stands first is the teacher's run: data and evaluation are its own. Further teachers, of any tokenizers, are added
-to it by `+`. Variants after it are, joined by commas, the
-student, fresh and of the shape of `configs/small_base.py`: `bpe` (the default), `unigram`, `bytes` or `hat`; its size,
-`tiny` if it is to be smaller; and the losses: `alm` (arXiv 2503.20083; the default), `one_to_one` (arXiv 2610.08448),
-both with the nats of the text at equal weight, or these alone, `text`, the baseline that sees no teacher.
+to it by `+`. Variants after it are, joined by commas, the student, fresh and of the shape of `configs/small_base.py`:
+`bpe` (the default), `unigram`, `bytes` or `hat`; its size, `tiny` if it is to be smaller; and the losses: `alm` (arXiv
+2503.20083; the default), `one_to_one` (arXiv 2610.08448), both with the nats of the text at equal weight, or these
+alone, `text`, the baseline that sees no teacher.
 
 A model that was given a new tokenizer learns from what it was before with `configs/continued.py:RUN,alm`. Rates and
 lengths are our own, for a small model.

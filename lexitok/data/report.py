@@ -41,8 +41,7 @@ class PipelineReport:
 
     @classmethod
     def of_saved(cls, saved: dict[str, int]) -> "PipelineReport":
-        """As it was saved; older runs said `second_` of what is beside the first tokenisation, and
-        scored all that they read."""
+        """As it was saved. Older runs said `second_` for `other_`, and scored all that they read."""
         found = {name.replace("second_", "other_"): value for name, value in saved.items()}
         return cls(**{"bytes_read": found.get("bytes_scored", 0)} | found)
 

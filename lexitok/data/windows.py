@@ -67,15 +67,16 @@ def eval_batches(
 
     Raises:
       InvalidUtf8Error: the alphabet cannot hold a document; names its number and the offset.
-      ValueError: as `lexitok.data.ranges.ranges`; a chat, where none are expected.
+      ValueError: as `lexitok.data.ranges.ranges`; a chat, where none are expected or an encoder has no template.
     """
     encoders = [encoder, *(other.encoder for other in others)]
     budgets = [Budget.of(encoder, symbols, units), *(other.budget for other in others)]
     classes = [classes_of(each.vocabulary) for each in encoders] if others else []
     open_batch = _OpenBatch(rows, budgets, vocabulary)
     for number, data in enumerate(documents):
-        if not chats and hasattr(encoder, "chat") and turns_of(data):
-            raise ValueError(f"document {number} is a chat, of which this would measure what is only read, too")
+        if turns_of(data) and not (chats and all(hasattr(each, "chat") for each in encoders)):
+            how = "of which this would measure what is only read, too" if not chats else "and is read by no template"
+            raise ValueError(f"document {number} is a chat, {how}")
         streams = [each.encode(data, f"document {number}") for each in encoders]
         before = [np.cumsum(stream.nbytes, dtype=np.int64) - stream.nbytes for stream in streams]
         for window in ranges(streams, budgets, overlap, f"document {number}"):

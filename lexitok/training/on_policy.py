@@ -23,7 +23,7 @@ from lexitok.data.cuts import cut_offsets, places
 from lexitok.data.encoders import Encoder, flat_stream
 from lexitok.data.layout import Piece
 from lexitok.data.rows import Rows
-from lexitok.data.sources import Corpus, open_source
+from lexitok.data.sources import Corpus, has_chats, open_source
 from lexitok.inference.drawing import write_symbols
 from lexitok.inference.prompts import prompt_symbols
 from lexitok.inference.sampling import Sampling
@@ -180,13 +180,15 @@ def make_on_policy(config: ConfigDict, encoder: Encoder, objective: Objective) -
     """What a config says; None: all steps are about text.
 
     Raises:
-      SetupError: as `OnPolicy`, or tokenizers are drawn.
+      SetupError: as `OnPolicy`; tokenizers are drawn, or the source has chats.
     """
     c, data = config.objective.get("on_policy"), config.data
     if c is None or not c.fraction:
         return None
     if data.tokenizers != "own":
         raise SetupError("objective.on_policy needs data.tokenizers 'own': the student writes in its own symbols")
+    if has_chats(data.source):
+        raise SetupError("objective.on_policy goes on with texts, and data.source has chats")
     corpus = open_source(data.source, data.train_split, cache=data.cache, field=data.field)
     budgets = {"rows": data.rows, "symbols": data.symbols, "units": data.units}
     return OnPolicy(c, encoder, objective.tokenisations, corpus, **budgets, seed=config.seed)

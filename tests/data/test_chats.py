@@ -12,7 +12,7 @@ from lexitok.data.chat_encoders import ChatSubwordEncoder, reading_chats
 from lexitok.data.encoders import SubwordEncoder, make_encoder
 from lexitok.data.pipeline import batch_iterator
 from lexitok.data.readers import SourceError
-from lexitok.data.sources import open_source
+from lexitok.data.sources import has_chats, open_source
 from lexitok.hub.chat_template import template_at
 from lexitok.hub.stored_tensors import HubError
 from lexitok.text.alignment import NONE, TokenEnds, align, classes_of
@@ -208,6 +208,12 @@ def test_turns_come_back():
 
 def record(*turns):
     return json.dumps({"messages": [{"role": role, "content": content} for role, content in turns]})
+
+
+def test_a_mixture_with_chats_is_known_by_its_name():
+    """Who reads it has to have a template."""
+    assert has_chats("chats:a") and has_chats("0.3*stdlib + 0.7*chats:a/*.jsonl")
+    assert not has_chats("stdlib") and not has_chats("0.5*text:chats:a + jsonl:b")
 
 
 def test_chats_are_a_source(tmp_path):

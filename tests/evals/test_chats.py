@@ -66,5 +66,7 @@ def test_a_chat_in_which_nothing_is_learnt_counts_nothing():
 def test_what_knows_nothing_of_chats_refuses_them():
     """It would take what is only read for certain."""
     plain = small("bytes")[1]
-    with pytest.raises(ValueError, match="document 1 is a chat"):
+    with pytest.raises(ValueError, match="document 1 is a chat, of which this would measure what is only read"):
         list(eval_batches([b"text", chat(TURNS)], reading_chats(plain, TEMPLATE), **WINDOW))
+    with pytest.raises(ValueError, match="document 0 is a chat, and is read by no template"):
+        evaluate(small("bytes")[0], plain, [chat(TURNS)], **WINDOW)

@@ -177,6 +177,8 @@ def test_a_chat_is_learnt_under_two_templates(root, tmp_path):
     config.objective.teacher.template = str(tmp_path / "a.jinja")
     with pytest.raises(SetupError, match="holds predictions of chats under another template"):
         make_setup(config)
+    with pytest.raises(SetupError, match=r"objective.on_policy goes on with texts, and data.source has chats"):
+        train(student(root, "bytes,alm", *data, *templates, "objective.on_policy.fraction=1.0"), tmp_path / "writes")
     for key, left in (("objective.teacher.template", templates[0]), ("text.chat.template", templates[1])):
         with pytest.raises(SetupError, match=f"data.source has chats: .* {key}"):
             make_setup(student(root, "bytes,alm", *data, left))
