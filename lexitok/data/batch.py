@@ -173,13 +173,15 @@ class Tokenisation:
     @property
     def described(self) -> dict[str, Any]:
         """What of a pipeline's state says that it is this one."""
-        budget = self.budget
+        budget, template = self.budget, getattr(self.encoder, "template", "")
         return {
             "vocabulary": self.encoder.vocabulary.fingerprint,
             "boundary": self.encoder.boundary,
             "symbols": budget.S,
             "units": budget.W,
-        } | ({} if self.kept is None else {"predictions": self.kept.fingerprint})
+            **({"template": template} if template else {}),
+            **({} if self.kept is None else {"predictions": self.kept.fingerprint}),
+        }
 
 
 def described(others: Sequence[Tokenisation]) -> dict[str, Any]:

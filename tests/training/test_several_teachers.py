@@ -1,7 +1,6 @@
 """A student of several teachers: the losses with each, weighed; teachers of one tokenizer read the same tokens."""
 
 import functools
-import sys
 from pathlib import Path
 
 import jax
@@ -13,6 +12,7 @@ from pairs import DOCUMENTS, model_of
 from lexitok import config as C
 from lexitok.data.aligned_streams import cut_together
 from lexitok.data.batch import Batch, Budget
+from lexitok.data.chat_encoders import reading_chats
 from lexitok.data.predictions import KeptPredictions
 from lexitok.data.rows import pack_rows
 from lexitok.runs.checkpoints.files import RunRecord
@@ -20,7 +20,7 @@ from lexitok.sharding.mesh import make_mesh
 from lexitok.sharding.rows import put_rows
 from lexitok.text.alignment import classes_of
 from lexitok.training.metrics import averages
-from lexitok.training.objectives import distillation
+from lexitok.training.objectives import distillation, teaching
 from lexitok.training.state import SetupError
 from lexitok.training.teachers import Teacher
 
@@ -41,10 +41,11 @@ def _runs(monkeypatch):
 
     def opened(c, key):
         encoder = model_of(*KINDS[c.run.removeprefix("kept:")])[1]
+        encoder = reading_chats(encoder, c.template) if c.template else encoder
         kept = KeptPredictions(Path(c.run), {"top_k": 4}) if c.run.startswith("kept:") else None
         return Made(key, RunRecord(C.default_config(), b"", {}), c.run, encoder, kept=kept)
 
-    monkeypatch.setattr(sys.modules[distillation.__module__], "open_teacher", opened)
+    monkeypatch.setattr(teaching, "open_teacher", opened)
 
 
 def section(first, *others, trust="equal", **losses):
@@ -143,6 +144,16 @@ def test_teachers_count_by_how_likely_the_text_is_to_them():
         nats.append(float((scored * found.nll_BxS).sum() / (scored * tokens.bytes_BxS.astype(jnp.float32)).sum()))
     expected = np.exp(-np.array(nats)) / np.exp(-np.array(nats)).sum() * 3
     np.testing.assert_allclose(weights, expected, rtol=1e-4)
+
+
+def test_teachers_of_one_tokenizer_may_read_chats_under_two_templates():
+    """Then they do not read the same, whatever their tokens."""
+    c = section("pairs", ("pairs", 1.0), ("again", 1.0))
+    first, second, third = c.teacher, *c.teachers.values()
+    first.template = third.template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    second.template = "{% for m in messages %}{{ m.role + m.content }}{% endfor %}"
+    made = distillation(c, model_of("bytes")[1])
+    assert [other.encoder.template for other in made.tokenisations] == [first.template, second.template]
 
 
 def test_kept_predictions_are_one_teachers():

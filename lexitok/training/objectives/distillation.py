@@ -1,7 +1,7 @@
 """Distillation from teachers that read the same bytes in other tokens: losses of `lexitok.distill`, weighted."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from lexitok.data.batch import Batch, Tokenisation
+from lexitok.data.batch import Batch
 from lexitok.data.encoders import Encoder
 from lexitok.data.spelling import Spelling
 from lexitok.distill.beginnings import beginnings, beginnings_of_spelled
@@ -18,11 +18,17 @@ from lexitok.distill.losses import Loss, make_loss
 from lexitok.distill.pair import Pair, Side
 from lexitok.interfaces.bound import without_gradient
 from lexitok.models.read_batch import ReadBatch, hidden_width
-from lexitok.ops.read_out import Query
 from lexitok.training.objectives.objective import Objective, Sums, document_ends, text_sums
+from lexitok.training.objectives.teaching import (
+    Teaching,
+    make_teachers,
+    make_trust,
+    query_of,
+    read_once,
+    tokenisations_of,
+)
 from lexitok.training.own import Memory, OwnMaker
 from lexitok.training.state import Fixed, SetupError, model_of
-from lexitok.training.teachers import TEACHER, Teacher, open_teacher
 from lexitok.training.weighting import Weighting, make_weighting
 
 
@@ -40,20 +46,20 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
 
     Args:
       c: the section `objective`: `teacher`, a `lexitok.config.teacher` whose `units` count where it has units;
-        `teachers`, further ones by name, each with a `weight`; `trust`, of `TRUST`; `losses`, sections of
-        `lexitok.distill.losses.LOSSES` by any name, each with a `weight`; `weighting`, of
-        `lexitok.training.weighting`; `own_lr`, the rate of what losses learn beside the model, over the model's; and
-        `chunk`.
+        `teachers`, further ones by name, each with a `weight`; `trust`, of `TRUST` in
+        `lexitok.training.objectives.teaching`; `losses`, sections of `lexitok.distill.losses.LOSSES` by any name, each
+        with a `weight`; `weighting`, of `lexitok.training.weighting`; `own_lr`, the rate of what losses learn beside
+        the model, over the model's; and `chunk`.
       encoder: of the model's symbols.
 
     Raises:
       SetupError: there is no teacher, no loss, or a loss that refuses its settings or the vocabularies; when it is
         traced, a model that cannot be read once for several losses.
     """
-    teachers = _teachers(c)
+    teachers = make_teachers(c)
     terms = _terms(c, encoder, teachers)
     weighting = _weighting(c.weighting, {term.name: term.weight for term in terms})
-    trust = _trust(c.trust)
+    trust = make_trust(c.trust)
     asks = any(term.loss.beginnings for term in terms)
     groups = [beginnings(each.vocabulary) if asks else None for each in (encoder, *(t.encoder for t in teachers))]
     ends = document_ends(encoder)
@@ -67,10 +73,10 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
             if fussy:
                 raise SetupError(f"data.tokenizers 'drawn': {', '.join(fussy)} would look at each batch's vocabulary")
             group_of_V = beginnings_of_spelled(batch.vocabulary, teachers[0].encoder.vocabulary) if asks else None
-        read = _read(model_of(trained, fixed), batch)
-        asked = [_query(group_of_V, c.chunk) for group_of_V in groups[1:]]
+        read = read_once(model_of(trained, fixed), batch)
+        asked = [query_of(group_of_V, c.chunk) for group_of_V in groups[1:]]
         theirs = [teacher.side(fixed, batch, query) for teacher, query in zip(teachers, asked, strict=True)]
-        query = _query(group_of_V, c.chunk)
+        query = query_of(group_of_V, c.chunk)
 
         def means(read: ReadBatch, parameters: Any) -> tuple[Float[Array, "n"], list[Pair]]:
             found = read.read_out(query)
@@ -96,42 +102,7 @@ def distillation(c: ConfigDict, encoder: Encoder) -> Objective:
         return sums["loss"] + sums["extra_loss"], sums | read.extras.sums
 
     read = {teacher.name: teacher.model for teacher in teachers if teacher.model.kept is None}
-    return Objective(objective, _tokenisations(teachers), read, _own(terms, weighting, teachers, c.own_lr))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Taught:
-    """A teacher of the objective.
-
-    Attributes:
-      name: that it has in what is fixed.
-      model: the teacher.
-      tokenisation: that it reads.
-      place: of this among a batch's other tokenisations.
-      weight: of its losses.
-      prefix: of the names of what is measured with it.
-    """
-
-    name: str
-    model: Teacher
-    tokenisation: Tokenisation
-    place: int
-    weight: float
-    prefix: str
-
-    @property
-    def encoder(self) -> Encoder:
-        return self.model.encoder
-
-    def side(self, fixed: Fixed, batch: Batch, query: Query) -> Side:
-        """Its side of a batch, without gradients."""
-        other = batch.others[self.place]
-        if self.model.kept is not None:
-            return Side.of_predictions(other, self.encoder.vocabulary.size)
-        read = _read(self.model.model(fixed, self.name), Batch(other.tokens, batch.seeds_B))
-        read = dataclasses.replace(read, hidden_BxSxD=jax.lax.stop_gradient(read.hidden_BxSxD))
-        side = Side.of_model(read, query, other.alignment.of_second_BxT, other.alignment.spans)
-        return dataclasses.replace(side, found=jax.lax.stop_gradient(side.found))
+    return Objective(objective, tokenisations_of(teachers), read, _own(terms, weighting, teachers, c.own_lr))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,30 +115,7 @@ class _Term:
     weight: float
 
 
-def _teachers(c: ConfigDict) -> list[_Taught]:
-    """The teachers of the config, the first in front; those of equal tokenisations read the same."""
-    sections = {"": (f"objective.{TEACHER}", c.teacher, 1.0)}
-    sections |= {f"{name}_": (f"objective.teachers.{name}", part, part.weight) for name, part in c.teachers.items()}
-    found: list[_Taught] = []
-    places: list[dict[str, Any]] = []
-    for prefix, (key, section, weight) in sections.items():
-        model = open_teacher(section, key)
-        tokenisation = Tokenisation(model.encoder, section.symbols, section.units, model.kept)
-        if tokenisation.described not in places:
-            places.append(tokenisation.described)
-        place = places.index(tokenisation.described)
-        found.append(_Taught(f"{prefix}{TEACHER}", model, tokenisation, place, weight, prefix))
-    kept = [teacher.model.key for teacher in found if teacher.model.kept is not None]
-    if len(kept) > 1:
-        raise SetupError(f"documents have one teacher's kept predictions: set {kept[0]}.cache or {kept[1]}.cache")
-    return found
-
-
-def _tokenisations(teachers: Sequence[_Taught]) -> tuple[Tokenisation, ...]:
-    return tuple({teacher.place: teacher.tokenisation for teacher in teachers}.values())
-
-
-def _terms(c: ConfigDict, encoder: Encoder, teachers: Sequence[_Taught]) -> list[_Term]:
+def _terms(c: ConfigDict, encoder: Encoder, teachers: Sequence[Teaching]) -> list[_Term]:
     """All losses with a weight, with each teacher; those of the text alone once."""
     terms = []
     for number, teacher in enumerate(teachers):
@@ -186,33 +134,6 @@ def _terms(c: ConfigDict, encoder: Encoder, teachers: Sequence[_Taught]) -> list
     if not terms:
         raise SetupError("objective.losses has no loss with a weight: name one, as in configs/distill.py")
     return terms
-
-
-def _equal(sides: Sequence[Side]) -> Float[Array, "teachers"]:
-    return jnp.ones(len(sides))
-
-
-def _by_likelihood(sides: Sequence[Side]) -> Float[Array, "teachers"]:
-    """The softmax of how many nats less each teacher has for a byte of the batch, times the number of teachers."""
-
-    def nats(side: Side) -> Float[Array, ""]:
-        scored = side.tokens.weights_BxS
-        total = jnp.sum(jnp.where(scored > 0, side.tokens.bytes_BxS, 0)).astype(jnp.float32)
-        return jnp.sum(scored * side.found.nll_BxS) / jnp.maximum(total, 1.0)
-
-    return len(sides) * jax.nn.softmax(-jnp.stack(list(map(nats, sides))))
-
-
-TRUST: dict[str, Callable[[Sequence[Side]], Float[Array, "teachers"]]] = {
-    "equal": _equal,
-    "likelihood": _by_likelihood,
-}
-
-
-def _trust(name: str) -> Callable[[Sequence[Side]], Float[Array, "teachers"]]:
-    if name not in TRUST:
-        raise SetupError(f"unknown objective.trust '{name}'; there are {', '.join(TRUST)}")
-    return TRUST[name]
 
 
 def _of_terms(of_teachers: Float[Array, "teachers"], terms: Sequence[_Term]) -> Float[Array, "n"]:
@@ -234,21 +155,6 @@ def _weighting(c: ConfigDict, fixed: Mapping[str, float]) -> Weighting:
         raise SetupError(f"objective.weighting: {error}") from error
 
 
-def _query(group_of_V: Any, chunk: int) -> Query:
-    """Of the targets, and of the masses of both groups where there are any."""
-    if group_of_V is None:
-        return Query(chunk=chunk)
-    return Query(group_of_V=jnp.asarray(group_of_V), groups=2, chunk=chunk)
-
-
-def _read(model: Any, batch: Batch) -> ReadBatch:
-    if not hasattr(model, "read"):
-        raise SetupError(
-            f"a {type(model).__name__} has no `read`: losses between models ask more of it than `read_out`"
-        )
-    return model.read(batch)
-
-
 def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:
     """Of the gradient of each loss by the student's hidden states; they are not differentiated again."""
     hidden_BxSxD, parameters = jax.lax.stop_gradient((read.hidden_BxSxD, parameters))
@@ -261,7 +167,7 @@ def _norms(means: Any, read: ReadBatch, parameters: Any) -> Float[Array, "n"]:
     return jnp.sqrt(jnp.sum(jnp.square(by_hidden.astype(jnp.float32)), axis=(1, 2, 3)))
 
 
-def _own(terms: Sequence[_Term], weighting: Weighting, teachers: Sequence[_Taught], factor: float) -> OwnMaker | None:
+def _own(terms: Sequence[_Term], weighting: Weighting, teachers: Sequence[Teaching], factor: float) -> OwnMaker | None:
     """What the losses learn beside the model, and what their weights remember."""
     learning = {term.name: term for term in terms if term.loss.parameters is not None}
     if not learning and not weighting.memory:
