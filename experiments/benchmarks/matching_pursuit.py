@@ -5,21 +5,25 @@
 
 Rows are of `--table` (a GGUF with `token_embd.weight`), drawn without replacement, or made up: Gaussian, along axes
 whose strength falls off, with a common direction, and norms that spread lognormally by `--spread`. The peer runs in a
-Python that has torch, on `--peer_targets` of the same targets, and takes turns with ours for `--repeats` rounds.
+Python that has torch, on `--peer_targets` of the same targets, and takes turns with ours for `--repeats` rounds, each
+with targets of its own.
 
 Times are for 1,000 targets after compilation, the median of the rounds: seconds of wall clock, and seconds of all
 threads together, which hang less on what else the machine does. How many times as fast as the peer is of each round by
 itself, with the least and the most of them. `left` is the mean relative residual, made anew in float64 from indices and
-coefficients, over the peer's targets, for both. What is done once for all targets (moments of the atoms) is counted:
-few targets make it seem slower than it is on many.
+coefficients, over the peer's targets of all rounds, for both. What is done once for all targets (moments of the atoms)
+is counted: few targets make it seem slower than it is on many.
 """
 
 import argparse
 import dataclasses
+import math
 import os
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +45,17 @@ def made_up(count: int, width: int, spread: float, rng: np.random.Generator) -> 
 
 
 def rows_of(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and atoms."""
-    rng, count = np.random.default_rng(args.seed), args.targets + args.atoms
+    """Targets, those of each round, and atoms."""
+    rng, wanted = np.random.default_rng(args.seed), args.repeats * args.targets
+    count = wanted + args.atoms
     if args.table is None:
         rows = made_up(count, args.width, args.spread, rng)
     else:
         table = GgufFile(args.table).tensors["token_embd.weight"]
+        if count > table.shape[0]:
+            sys.exit(f"{args.table} has {table.shape[0]} rows, not {wanted} targets and {args.atoms} atoms")
         rows = np.asarray(table.all(), np.float32)[rng.permutation(table.shape[0])[:count]]
-    return rows[: args.targets], rows[args.targets :]
+    return rows[:wanted].reshape(args.repeats, args.targets, -1), rows[wanted:]
 
 
 def left(targets: np.ndarray, atoms: np.ndarray, index: np.ndarray, coefficients: np.ndarray) -> float:
@@ -59,25 +66,25 @@ def left(targets: np.ndarray, atoms: np.ndarray, index: np.ndarray, coefficients
 
 @dataclasses.dataclass
 class Timed:
-    """One way to pursue: what it found, and the seconds of each round for 1,000 targets."""
+    """One way to pursue: of each round the seconds for 1,000 targets, and what is left of the peer's targets."""
 
-    index_TxK: np.ndarray
-    coefficients_TxK: np.ndarray
     wall: list[float] = dataclasses.field(default_factory=list)
     cpu: list[float] = dataclasses.field(default_factory=list)
+    left: list[float] = dataclasses.field(default_factory=list)
 
 
-def ours(targets: jax.Array, atoms: jax.Array, k: int, **options: Any) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Indices, coefficients, seconds of wall clock and of all threads."""
+Found = tuple[np.ndarray, np.ndarray, float, float]  # indices, coefficients, seconds of wall clock and of all threads
+
+
+def ours(targets: jax.Array, atoms: jax.Array, k: int, **options: Any) -> Found:
+    """What is found, and how long it takes."""
     start, cpu = time.perf_counter(), time.process_time()
     found = jax.block_until_ready(matching_pursuit(targets, atoms, k, **options))
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     return np.asarray(found.index_TxK), np.asarray(found.coefficients_TxK), wall, cpu
 
 
-def peer(
-    python: str, targets: np.ndarray, atoms: np.ndarray, k: int, batch: int
-) -> tuple[np.ndarray, np.ndarray, float, float]:
+def peer(python: str, targets: np.ndarray, atoms: np.ndarray, k: int, batch: int) -> Found:
     """The same of mergekit's algorithm."""
     with tempfile.TemporaryDirectory() as folder:
         source, out = Path(folder) / "in.npz", Path(folder) / "out.npz"
@@ -95,7 +102,7 @@ def ratio(theirs: list[float], seconds: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and residuals of matching pursuits.")
-    parser.add_argument("--targets", type=int, default=2048)
+    parser.add_argument("--targets", type=int, default=2048, help="of a round")
     parser.add_argument("--peer_targets", type=int, default=512, help="of the targets; 0: no peer")
     parser.add_argument("--atoms", type=int, default=30_000)
     parser.add_argument("--width", type=int, default=640, help="of rows that are made up")
@@ -111,14 +118,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    targets, atoms = rows_of(args)
-    few = targets[: args.peer_targets]
-    x, table = jax.device_put((targets, atoms))
-    ways: dict[str, tuple[int, Any]] = {}
+    targets_RxTxD, atoms = rows_of(args)
+    few = args.peer_targets
+    table = jax.device_put(atoms)
+    ways: dict[str, Callable[[np.ndarray], tuple[int, Found]]] = {}
     python = os.environ.get("LEXITOK_TORCH_PYTHON")
-    if python and len(few):
-        ways["mergekit, in torch"] = len(few), lambda: peer(python, few, atoms, args.k, args.peer_batch)
-    elif len(few):
+    if python and few:
+        ways["mergekit, in torch"] = lambda x: (few, peer(python, x[:few], atoms, args.k, args.peer_batch))
+    elif few:
         print("no peer: LEXITOK_TORCH_PYTHON names no Python that has torch")
     for name in args.implementation:
         for length in args.shortlist if name == "shortlist" else [max(args.shortlist)]:
@@ -126,23 +133,26 @@ def main() -> None:
                 options = {"implementation": name, "select": select, "batch": args.batch}
                 options |= {"shortlist": length, "rounds": args.rounds}
                 said = f"{name}({length}), {select}" if name == "shortlist" else f"{name}, {select}"
-                ways[said] = len(x), lambda options=options: ours(x, table, args.k, **options)
-                ways[said][1]()  # compiles
-    print(f"{len(x)} targets, {len(atoms)} atoms, width {atoms.shape[1]}, k = {args.k}; {jax.devices()[0].device_kind}")
-    timed: dict[str, Timed] = {}
-    for _ in range(args.repeats):
-        for name, (count, way) in ways.items():
-            index, coefficients, wall, cpu = way()
-            entry = timed.setdefault(name, Timed(index, coefficients))
-            entry.wall.append(1e3 * wall / count)
-            entry.cpu.append(1e3 * cpu / count)
+                ways[said] = lambda x, options=options: (len(x), ours(jax.device_put(x), table, args.k, **options))
+                ways[said](np.zeros_like(targets_RxTxD[0]))  # compiles; nothing is left to choose
+    T = targets_RxTxD.shape[1]
+    print(
+        f"{args.repeats} rounds of {T} targets, {len(atoms)} atoms, width {atoms.shape[1]}, k = {args.k}; "
+        f"{jax.devices()[0].device_kind}"
+    )
+    timed = {name: Timed() for name in ways}
+    for targets in targets_RxTxD:
+        for name, way in ways.items():
+            count, (index, coefficients, wall, cpu) = way(targets)
+            timed[name].wall.append(1e3 * wall / count)
+            timed[name].cpu.append(1e3 * cpu / count)
+            timed[name].left.append(left(targets[:few], atoms, index[:few], coefficients[:few]) if few else math.nan)
     print(f"{'for 1,000 targets':<24}{'s':>8}{'times as fast':>20}{'CPU s':>8}{'times as fast':>20}{'left':>9}")
     theirs = next(iter(timed.values()))
     for name, entry in timed.items():
-        rest = left(few, atoms, entry.index_TxK[: len(few)], entry.coefficients_TxK[: len(few)])
         print(
             f"{name:<24}{np.median(entry.wall):>8.2f}{ratio(theirs.wall, entry.wall):>20}"
-            f"{np.median(entry.cpu):>8.2f}{ratio(theirs.cpu, entry.cpu):>20}{rest:>9.4f}"
+            f"{np.median(entry.cpu):>8.2f}{ratio(theirs.cpu, entry.cpu):>20}{np.mean(entry.left):>9.4f}"
         )
 
 

@@ -18,6 +18,7 @@ from pairs import (
     made_losses,
     model_of,
     pair_of,
+    parameters_of,
     states_of,
     values_of,
 )
@@ -286,6 +287,31 @@ def test_a_chooser_takes_its_own():
     sections = [C.one_to_one(top_k=k, chooser=by) for k, by in ((1, "student"), (4, "student"), (4, "teacher"))]
     alone, few, teachers = (value for value, _ in found_of("others", "pairs", *sections))
     assert alone == 0 and few > 0 and abs(few - teachers) > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_differences_in_float64(name, monkeypatch):
+    """What is float32 elsewhere is float64 here, where a difference of two values says what a gradient is."""
+    monkeypatch.setattr(jnp, "float32", jnp.float64)
+    if name == "dskd":  # where a gradient is stopped on purpose, it is no slope
+        monkeypatch.setattr(jax.lax, "stop_gradient", lambda x: x)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        student, teacher, batch, encoders = parts("others", "pairs")
+        loss = make_loss(LOSSES[name], *encoders)
+        parameters = parameters_of(loss, student, teacher)
+
+        def mean(at):
+            return loss(pair_of(student, teacher, batch, encoders, jnp.float64, at), parameters).mean
+
+        at = [x.astype(jnp.float64) for x in states_of(student, batch)]
+        keys = jax.random.split(jax.random.key(0), len(at))
+        along = [jax.random.normal(key, x.shape, x.dtype) for key, x in zip(keys, at, strict=True)]
+        value = jax.jit(mean)
+        there, back = (value(jax.tree.map(lambda x, v, h=h: x + h * v, at, along)) for h in (1e-7, -1e-7))
+        slope = sum(map(jnp.vdot, jax.jit(jax.grad(mean))(at), along))
+        assert there.dtype == jnp.float64
+        np.testing.assert_allclose((there - back) / 2e-7, slope, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from lexitok.ops.matching_pursuit.largest import largest_products
 from lexitok.ops.matching_pursuit.pursuit import einsum, remove_span, scores
 
 _RIDGE = 0.3  # over the mean eigenvalue of the atoms' second moments; from 0 to 0.3 residuals are the same within 1 %
 _TINY = 1e-12  # of what was chosen, more than this is outside the span
 _BLOCK = 8  # targets whose lists of rows a processor has in its caches
-_CANDIDATES = 8  # over the length of a list, at least so many atoms are compared to make it
 
 
 def make_pursuit(
@@ -86,32 +86,9 @@ def _ridge_inverse(atoms_NxD: Array) -> Array:
 def _listed(
     left_TxD: Array, inverse_DxD: Array, atoms_NxD: Array, index_TxK: Array, used_TxK: Array, count: int
 ) -> Array:
-    """The `count` atoms of the largest ridge coefficients, those chosen already last."""
-    ridge_TxN = einsum("TD,ND->TN", einsum("TI,IJ->TJ", left_TxD, inverse_DxD), atoms_NxD)
-    at_TxK = jnp.where(used_TxK, index_TxK, len(atoms_NxD))
-    return largest(ridge_TxN.at[jnp.arange(len(left_TxD))[:, None], at_TxK].set(0.0, mode="drop"), count)
-
-
-def largest(x_TxN: Array, count: int) -> Array:
-    """Places of the `count` numbers of each row that are farthest from 0, or nearly so.
-
-    Where there are many more numbers, each bucket of them is represented by its largest, and those are compared. With
-    `_CANDIDATES` buckets for each place of the list, about one in 16 that belong on it is hidden by another, and one
-    that does not is there instead. To compare all takes, on a CPU, a fifth as long as the product that made them.
-    """
-    T, N = x_TxN.shape
-    bits = max(0, (N // (_CANDIDATES * count)).bit_length() - 1)
-    if bits == 0:
-        return lax.top_k(jnp.abs(x_TxN), count)[1]
-    # Bucket `b` has the places `b`, `b + buckets`, ..., so that their maximum is one of whole vectors. The last bits of
-    # a number give way to its place in the bucket; of positive numbers, bits are in the order of the numbers.
-    each = 2**bits
-    buckets = -(-N // each)
-    size_TxN = lax.bitcast_convert_type(jnp.abs(x_TxN), jnp.int32) & -each
-    size_TxIxB = jnp.pad(size_TxN, ((0, 0), (0, -N % each)), constant_values=-each).reshape(T, each, buckets)
-    peak_TxB = jnp.max(size_TxIxB | jnp.arange(each, dtype=jnp.int32)[None, :, None], axis=1)
-    peak_TxM, bucket_TxM = lax.top_k(peak_TxB, count)
-    return (peak_TxM & (each - 1)) * buckets + bucket_TxM
+    """The `count` atoms of the largest ridge coefficients, or nearly so; those chosen already last."""
+    ridge_TxD = einsum("TI,IJ->TJ", left_TxD, inverse_DxD)
+    return largest_products(ridge_TxD, atoms_NxD, jnp.where(used_TxK, index_TxK, -1), count)
 
 
 def _fill(
