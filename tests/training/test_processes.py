@@ -88,7 +88,8 @@ def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, 
     c = load_config(config, [*settings, f"train.steps={steps}"])
     setup = make_setup(c, devices=jax.devices()[:4])
     others = setup.objective.tokenisations
-    shares = [train_iterator(c, setup.encoder, share=(i, 2), others=others) for i in range(2)]
+    count = 1 if c.data.tokenizers == "drawn" else 2  # of drawn tokenizers, each process makes the whole batch
+    shares = [train_iterator(c, setup.encoder, share=(i, count), others=others) for i in range(count)]
     found = []
     with jax.set_mesh(setup.mesh):
         state, step = setup.init_state(), setup.step()
@@ -139,6 +140,31 @@ def test_two_processes_have_several_teachers_as_one_has(settings, tmp_path):
     assert sum(count for count, _ in keep_predictions_of(c, tmp_path / "kept", top_k=8)) > 30
     more += [f"objective.teacher.cache={tmp_path}/kept", "objective.teachers.second.weight=0.5"]
     assert_two_are_one(tmp_path / "run", config, [*settings, *more])
+
+
+@pytest.mark.slow
+def test_two_processes_read_chats_as_one_does(settings, tmp_path):
+    """Each under two templates."""
+    train(load_config(f"{CONFIGS}/subword.py:tiny", [*settings, "train.steps=2", "mesh.data=4"]), tmp_path / "teacher")
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation"):
+        said = [[" ".join(rng.permutation(TEXT.decode().split())) for _ in range(2)] for _ in range(40)]
+        chats = [[{"role": r, "content": x} for r, x in zip(("user", "assistant"), two, strict=True)] for two in said]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(json.dumps({"messages": chat}) for chat in chats))
+    (tmp_path / "a.jinja").write_text("{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}")
+    (tmp_path / "b.jinja").write_text("{% for m in messages %}{{ '<' + m.role + '> ' + m.content }}{% endfor %}")
+    more = [f"data.source=chats:{tmp_path}/{{split}}.jsonl", "data.field=messages", "data.symbols=256"]
+    more += [f"text.chat.template={tmp_path}/a.jinja", f"objective.teacher.template={tmp_path}/b.jinja"]
+    config = f"{CONFIGS}/distill.py:{tmp_path}/teacher,bytes"
+    assert_two_are_one(tmp_path / "run", config, [*settings, *more, "objective.teacher.symbols=160"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_hypernetwork_as_one_does(settings, tmp_path):
+    """Each batch is under a tokenizer that both draw, and the base model that reads it under its own teaches."""
+    train(load_config(f"{CONFIGS}/subword.py:tiny", [*settings, "train.steps=2", "mesh.data=4"]), tmp_path / "base")
+    more = [f"model.interface.run={tmp_path}/base", "data.drawn.size=300", "data.drawn.window_bytes=2000"]
+    assert_two_are_one(tmp_path / "run", f"{CONFIGS}/hypernetwork.py:tiny,alm", [*settings, *more])
 
 
 def assert_two_are_one(workdir: Path, config: str, settings: list[str]) -> None:
