@@ -89,12 +89,13 @@ def of_one_process(config: str, settings: list[str], steps: int) -> tuple[dict, 
     setup = make_setup(c, devices=jax.devices()[:4])
     others = setup.objective.tokenisations
     count = 1 if c.data.tokenizers == "drawn" else 2  # of drawn tokenizers, each process makes the whole batch
-    shares = [train_iterator(c, setup.encoder, share=(i, count), others=others) for i in range(count)]
+    data = setup.config  # with what the objective and the model say of it
+    shares = [train_iterator(data, setup.encoder, share=(i, count), others=others) for i in range(count)]
     found = []
     with jax.set_mesh(setup.mesh):
         state, step = setup.init_state(), setup.step()
         for _ in range(steps):
-            rows = jax.tree.map(lambda *x: np.concatenate(x), *(next(share) for share in shares))
+            rows = jax.tree.map(lambda *x: np.concatenate(x) if len(x) > 1 else x[0], *map(next, shares))
             state, sums = step(state, put_batch(rows))
             found.append(bits_per_byte(float(sums["nats"]), float(sums["bytes"])))
     return names(jax.device_get(to_dicts(state.averaged))), found
