@@ -11,7 +11,6 @@ import json
 
 from absl import flags
 
-from lexitok.analysis.drafts import acceptance_of_runs
 from lexitok.config.flags import run
 
 DRAFT = flags.DEFINE_string("draft", None, "Directory of the small model's run.", required=True)
@@ -23,6 +22,8 @@ DRAFTED = flags.DEFINE_list("drafted", ["1", "2", "4", "8"], "Tokens that are dr
 
 
 def main() -> None:
+    from lexitok.analysis.drafts import acceptance_of_runs
+
     drafted = [int(count) for count in DRAFTED.value]
     where = {"source": SOURCE.value, "split": SPLIT.value, "max_bytes": BYTES.value}
     found = acceptance_of_runs(DRAFT.value, TARGET.value, drafted=drafted, **where)

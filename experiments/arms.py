@@ -12,10 +12,6 @@ from pathlib import Path
 
 from absl import flags
 
-from lexitok.analysis import read_run, write_comparison
-from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, config_maker, run_arm
-from lexitok.analysis.arm_speeds import measure_arms, speeds_table
-from lexitok.analysis.equal_flops import cost, solve_shape
 from lexitok.config.files import load_module, override
 from lexitok.config.flags import run
 
@@ -36,6 +32,11 @@ SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to every config.
 
 
 def main() -> None:
+    from lexitok.analysis import read_run, write_comparison
+    from lexitok.analysis.arm_runs import Plan, arms_of, best_rate, config_maker, run_arm
+    from lexitok.analysis.arm_speeds import measure_arms, speeds_table
+    from lexitok.analysis.equal_flops import cost
+
     module = load_module(Path(CONFIG.value))
     arms = arms_of(module.ARMS, ARMS.value)
     changes = [f"data.source={DATA.value}", *SET.value]
@@ -58,6 +59,8 @@ def main() -> None:
 
 
 def _solve(module, arms: list[str], changes: list[str]) -> None:
+    from lexitok.analysis.equal_flops import solve_shape
+
     for arm in arms:
         config = module.unshaped(arm)
         override(config, changes)

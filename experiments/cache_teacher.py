@@ -11,12 +11,9 @@ it was; several with `--share=NUMBER,COUNT` make parts side by side.
 import time
 from pathlib import Path
 
-import jax
 from absl import flags
 
 from lexitok.config.flags import define_config, run
-from lexitok.sharding import make_mesh
-from lexitok.training.keeping import keep_predictions_of
 
 CONFIG = define_config()
 OUT = flags.DEFINE_string("out", None, "Directory for the predictions.", required=True)
@@ -30,10 +27,17 @@ def _share(value: list[str]) -> bool:
 
 
 def main() -> None:
+    config = CONFIG.load()
+
+    import jax
+
+    from lexitok.sharding import make_mesh
+    from lexitok.training.keeping import keep_predictions_of
+
     number, count = map(int, SHARE.value)
     documents, symbols, began = 0, 0, time.perf_counter()
     with jax.set_mesh(make_mesh()):
-        made = keep_predictions_of(CONFIG.load(), Path(OUT.value), top_k=TOP_K.value, share=(number, count))
+        made = keep_predictions_of(config, Path(OUT.value), top_k=TOP_K.value, share=(number, count))
         for of_file in made:
             documents, symbols = documents + of_file[0], symbols + of_file[1]
             rate = symbols / (time.perf_counter() - began)

@@ -11,9 +11,6 @@ from absl import flags
 
 from lexitok.config.flags import define_config, run
 from lexitok.data.encoders import Encoder
-from lexitok.interfaces.checks import check_vectors, input_vectors, token_names
-from lexitok.runs.load import load_model
-from lexitok.training.setup import make_setup
 
 CONFIG = define_config()
 RUN = flags.DEFINE_string("run", None, "Directory of a run; or --config, for a model that is not trained.")
@@ -31,6 +28,9 @@ def _one_model(values: dict) -> bool:
 
 def load() -> tuple[Any, Encoder]:
     """The model that the flags name, and its encoder."""
+    from lexitok.runs.load import load_model
+    from lexitok.training.setup import make_setup
+
     if RUN.value:
         return load_model(RUN.value)
     setup = make_setup(CONFIG.load())
@@ -38,6 +38,8 @@ def load() -> tuple[Any, Encoder]:
 
 
 def main() -> None:
+    from lexitok.interfaces.checks import check_vectors, input_vectors, token_names
+
     model, encoder = load()
     vectors = input_vectors(model.interface, SEED.value)
     report = check_vectors(vectors, token_names(encoder.vocabulary.token_bytes), PAIRS.value)

@@ -9,16 +9,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from lexitok.analysis import RunError, read_run, write_comparison
-from lexitok.evals import DocumentsError
-from lexitok.runs.metrics import MetricsError
-
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Several runs in one table and one plot.")
     parser.add_argument("runs", nargs="+", type=Path, help="run directories")
     parser.add_argument("--out", type=Path, default=Path("runs/compare"), help="folder for table.md and plots")
     args = parser.parse_args(argv)
+
+    from lexitok.analysis import RunError, read_run, write_comparison
+    from lexitok.evals import DocumentsError
+    from lexitok.runs.metrics import MetricsError
+
     try:
         print(write_comparison([read_run(path) for path in args.runs], args.out))
     except (RunError, MetricsError, DocumentsError) as error:

@@ -11,10 +11,7 @@ python experiments/evaluate.py --run=runs/gemma --source='text:books/*.txt' --sp
 
 from absl import flags
 
-from lexitok.analysis.hat_conversion import to_hat
 from lexitok.config.flags import define_config, run
-from lexitok.hub.conversion import from_run, is_run, to_run
-from lexitok.sharding import make_mesh
 
 SOURCE = flags.DEFINE_string(
     "source",
@@ -32,6 +29,10 @@ SHARD_GB = flags.DEFINE_float("shard_gb", 5.0, "Size of a file that is written, 
 
 
 def main() -> None:
+    from lexitok.analysis.hat_conversion import to_hat
+    from lexitok.hub.conversion import from_run, is_run, to_run
+    from lexitok.sharding import make_mesh
+
     if is_run(SOURCE.value):
         written = {"step": STEP.value, "dtype": DTYPE.value, "family": FAMILY.value, "shard_gb": SHARD_GB.value}
         family = from_run(SOURCE.value, WORKDIR.value, **written)

@@ -13,9 +13,6 @@ from pathlib import Path
 
 from absl import flags
 
-from lexitok.analysis import write_comparison
-from lexitok.analysis.arm_runs import Plan
-from lexitok.analysis.distilled import above_source, arm_folder, compare_losses
 from lexitok.config.flags import run
 
 TEACHER = flags.DEFINE_string("teacher", None, "Directory of the teacher's run; several, joined by +.", required=True)
@@ -31,6 +28,10 @@ SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to every config.
 
 
 def main() -> None:
+    from lexitok.analysis import write_comparison
+    from lexitok.analysis.arm_runs import Plan
+    from lexitok.analysis.distilled import above_source, arm_folder, compare_losses
+
     for student in STUDENT.value:
         out = arm_folder(Path(OUT.value), student)
         plan = Plan(out, SWEEP.value, STEPS.value, tuple(map(float, RATES.value)), SEEDS.value, 0)

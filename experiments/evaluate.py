@@ -11,22 +11,21 @@ One source gives all figures; several give a line each of a table.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from lexitok.analysis import read_run
-from lexitok.analysis.evaluating import evaluate_run, evaluate_sources, probe_run
 from lexitok.config.flags import run
-from lexitok.models.ensemble import MEANS
-from lexitok.runs.run import Run
+
+if TYPE_CHECKING:
+    from lexitok.runs.run import Run
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 SOURCE = flags.DEFINE_multi_string("source", [], "Source of the documents, or several; the run's own if not given.")
 ENSEMBLE = flags.DEFINE_multi_string(
     "ensemble", [], "Runs of the same tokenizer: the mean of all predictions is scored."
 )
-MEAN = flags.DEFINE_enum("mean", "probability", MEANS, "What an ensemble is the mean of.")
+MEAN = flags.DEFINE_enum("mean", "probability", ["probability", "logit"], "What an ensemble is the mean of.")
 SPLIT = flags.DEFINE_string("split", "validation", "Split of the source.")
 BYTES = flags.DEFINE_integer("bytes", 0, "Whole documents up to so many bytes; 0: all.")
 DOCUMENTS = flags.DEFINE_string("documents", None, "File for the score of each document, one a line.")
@@ -48,6 +47,9 @@ def _one_source(values: dict) -> bool:
 
 
 def main() -> None:
+    from lexitok.analysis.evaluating import evaluate_run, probe_run
+    from lexitok.runs.run import read_run
+
     which = read_run(RUN.value)
     if len(SOURCE.value) > 1:
         return _table(which)
@@ -66,7 +68,9 @@ def _others() -> list[Path]:
     return [Path(other) for other in ENSEMBLE.value]
 
 
-def _table(which: Run) -> None:
+def _table(which: "Run") -> None:
+    from lexitok.analysis.evaluating import evaluate_sources
+
     columns = {"documents": "d", "bytes": "d", "bpb": ".3f", "next_word_accuracy": ".3f", "bytes_per_unit": ".2f"}
     text = {"split": SPLIT.value, "max_bytes": BYTES.value}
     evaluations = evaluate_sources(which, SOURCE.value, **text, others=_others(), mean=MEAN.value)

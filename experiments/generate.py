@@ -9,9 +9,6 @@ import sys
 from absl import flags
 
 from lexitok.config.flags import run
-from lexitok.inference.generate import generate
-from lexitok.inference.stream import stream
-from lexitok.runs.load import load_model
 
 RUN = flags.DEFINE_string("run", None, "Directory of the run.", required=True)
 PROMPTS = flags.DEFINE_multi_string("prompt", [""], "Text to go on with; may be given several times.")
@@ -32,6 +29,10 @@ def _one_prompt(values: dict) -> bool:
 
 
 def main() -> None:
+    from lexitok.inference.generate import generate
+    from lexitok.inference.stream import stream
+    from lexitok.runs.load import load_model
+
     model, encoder = load_model(RUN.value)
     prompts = [prompt.encode() for prompt in PROMPTS.value]
     settings = {

@@ -11,7 +11,6 @@ from absl import flags
 
 from lexitok.config.files import ConfigError
 from lexitok.config.flags import named_values, run
-from lexitok.transfer.hydra import join_runs, part_as_run
 
 PART = flags.DEFINE_multi_string("part", [], "NAME=RUN of a subword model, once for each interface.")
 BACKBONE = flags.DEFINE_string("backbone", "", "Name of the part whose backbone it is, where they differ.")
@@ -21,6 +20,8 @@ WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the new run.", requ
 
 
 def main() -> None:
+    from lexitok.transfer.hydra import join_runs, part_as_run
+
     if bool(PART.value) == bool(RUN.value) or bool(RUN.value) != bool(TAKE.value):
         raise ConfigError("say --part for each of several runs, or --run and --take of a run that has parts")
     if PART.value:

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from lexitok.analysis import read_run, write_comparison
-from lexitok.analysis.samples import write_samples
 from lexitok.config.files import load_config, override
 from lexitok.config.flags import run
-from lexitok.training.loop import train
 
 OUT = flags.DEFINE_string("out", "runs/quickstart", "Directory for the runs and their comparison.")
 SET = flags.DEFINE_multi_string("set", [], "KEY=VALUE, a change to both configs.")
@@ -26,6 +23,10 @@ and open experiments/notebooks/inspect_run.ipynb in any Jupyter with LEXITOK_RUN
 
 
 def main() -> None:
+    from lexitok.analysis import read_run, write_comparison
+    from lexitok.analysis.samples import write_samples
+    from lexitok.training.loop import train
+
     out = Path(OUT.value)
     runs, samples = [], []
     for name in ("hat", "subword"):

@@ -7,22 +7,26 @@ Resumes if the directory has a checkpoint. On a pod, `tpu/run.sh` starts it on e
 
 import json
 
-import jax
 from absl import flags
 
-from lexitok.analysis.samples import write_samples
 from lexitok.config.flags import define_config, run
-from lexitok.training.loop import train
-from lexitok.training.processes import PROCESSES, join
 
 CONFIG = define_config()
 WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run.", required=True)
-JOIN = flags.DEFINE_string("processes", "one", f"How the processes of a run find each other: {', '.join(PROCESSES)}.")
+JOIN = flags.DEFINE_string("processes", "one", "How they find each other: one, auto, ADDRESS:PORT,COUNT,INDEX.")
 
 
 def main() -> None:
+    config = CONFIG.load()  # a mistake in it is said before what takes seconds to import
+
+    import jax
+
+    from lexitok.analysis.samples import write_samples
+    from lexitok.training.loop import train
+    from lexitok.training.processes import join
+
     join(JOIN.value)
-    result = train(CONFIG.load(), WORKDIR.value)
+    result = train(config, WORKDIR.value)
     if jax.process_count() == 1:
         print(write_samples(WORKDIR.value))
     print(json.dumps(result, indent=1))

@@ -7,9 +7,6 @@ The prompts are described in `lexitok/evals/in_context.py`; all runs with one vo
 
 from absl import flags
 
-from lexitok.analysis import save
-from lexitok.analysis.probe_reports import in_context_report
-from lexitok.analysis.subjects import open_subjects
 from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run.", required=True)
@@ -27,6 +24,10 @@ OUT = flags.DEFINE_string("out", "runs/in_context.png", "File for the plot.")
 
 
 def main() -> None:
+    from lexitok.analysis import save
+    from lexitok.analysis.probe_reports import in_context_report
+    from lexitok.analysis.subjects import open_subjects
+
     subjects, documents = open_subjects(RUN.value, source=SOURCE.value, split=SPLIT.value, max_bytes=BYTES.value)
     report = in_context_report(
         subjects,

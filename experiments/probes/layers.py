@@ -8,9 +8,6 @@ one of its layers. All runs have to read the same symbols.
 
 from absl import flags
 
-from lexitok.analysis import save
-from lexitok.analysis.probe_reports import layers_report
-from lexitok.analysis.subjects import open_subjects
 from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run.", required=True)
@@ -32,6 +29,10 @@ OUT = flags.DEFINE_string("out", "runs/layers.png", "File for the plot.")
 
 
 def main() -> None:
+    from lexitok.analysis import save
+    from lexitok.analysis.probe_reports import layers_report
+    from lexitok.analysis.subjects import open_subjects
+
     text = {"source": SOURCE.value, "split": SPLIT.value, "max_bytes": BYTES.value}
     (reference, *subjects), documents = open_subjects([REFERENCE.value, *RUN.value], **text)
     shape = {"symbols": SYMBOLS.value, "each": EACH.value, "rows": ROWS.value}

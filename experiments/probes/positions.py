@@ -8,9 +8,6 @@ which it is: they are counted on their own, too.
 
 from absl import flags
 
-from lexitok.analysis import save
-from lexitok.analysis.probe_reports import positions_report
-from lexitok.analysis.subjects import open_subjects
 from lexitok.config.flags import run
 
 RUN = flags.DEFINE_multi_string("run", None, "Directory of a run; the first is the reference.", required=True)
@@ -26,6 +23,10 @@ OUT = flags.DEFINE_string("out", "runs/positions.png", "File for the plot.")
 
 
 def main() -> None:
+    from lexitok.analysis import save
+    from lexitok.analysis.probe_reports import positions_report
+    from lexitok.analysis.subjects import open_subjects
+
     subjects, documents = open_subjects(RUN.value, source=SOURCE.value, split=SPLIT.value, max_bytes=BYTES.value)
     shape = {"symbols": SYMBOLS.value, "each": EACH.value, "rows": ROWS.value}
     report = positions_report(subjects, documents, bins=BINS.value, seed=SEED.value, **shape)
