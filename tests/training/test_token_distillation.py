@@ -172,6 +172,7 @@ def test_another_layer_and_a_rounded_teacher(root):
     assert rounded["distillation_loss"] != last["distillation_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -189,6 +190,7 @@ def test_teachers_that_do_not_fit_are_refused(root, changes, message):
         make_setup(continued(root, ",distilled", *changes))
 
 
+@pytest.mark.slow
 def test_a_teacher_of_another_width_is_refused(root):
     """Hidden states of two shapes have no distance; and to share a backbone that is another would be no teacher."""
     c = continued(root, ",distilled", "objective.teacher.shares=()")
