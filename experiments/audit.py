@@ -18,10 +18,9 @@ from pathlib import Path
 from absl import flags
 
 from lexitok.config.flags import run
-from lexitok.data.given import given_documents
-from lexitok.data.readers import RawDocument, SourceError
-from lexitok.text.audit import Audit, audit, drift, read_log, write_log
-from lexitok.text.tokenizer_files import load_tokenizer
+from lexitok.data.given import given_documents, given_tokenizer
+from lexitok.data.readers import RawDocument
+from lexitok.text.audit import Audit, AuditError, audit, drift, read_log, write_log
 from lexitok.text.vocabulary import Tokenizer
 
 TOKENIZER = flags.DEFINE_string("tokenizer", None, "A file or directory; see lexitok/text/tokenizer_files.py.")
@@ -30,37 +29,31 @@ DATA = flags.DEFINE_string("data", None, "A file or a glob, or KIND:GLOB; compre
 FIELD = flags.DEFINE_string("field", "text", "Of a record, that holds the text.")
 MAX_BYTES = flags.DEFINE_integer("max_bytes", 0, "Of whole documents; 0: all.", lower_bound=0)
 LOG = flags.DEFINE_string("log", None, "Somebody's own tokens of the documents, JSONL.")
-WINDOW = flags.DEFINE_integer("window", 0, "What would come out if documents were cut at so many tokens.")
+WINDOW = flags.DEFINE_integer(
+    "window", 0, "What would come out if documents were cut at so many tokens.", lower_bound=0
+)
 WRITTEN = flags.DEFINE_string("written", None, "Tokens that a model of the tokenizer wrote, JSONL.")
 JSON = flags.DEFINE_string("json", None, "File for all of it, document by document.")
 SAVE_LOG = flags.DEFINE_string("save_log", None, "File for the run's log, for others to check.")
 
 
-@flags.multi_flags_validator(["tokenizer", "run"], message="say either --tokenizer or --run")
-def _one(values: dict) -> bool:
-    return (values["tokenizer"] is None) != (values["run"] is None)
-
-
-@flags.multi_flags_validator(["run", "log", "save_log"], message="--log is of a tokenizer, --save_log of a run")
-def _fitting(values: dict) -> bool:
-    return not (values["log"] if values["run"] else values["save_log"])
-
-
-@flags.multi_flags_validator(["run", "data", "written"], message="say --data, of a text, or --written, or both")
-def _something(values: dict) -> bool:
-    return any(value is not None for value in values.values())
-
-
-@flags.multi_flags_validator(["run", "written"], message="--written is of a tokenizer")
-def _of_tokenizer(values: dict) -> bool:
-    return values["run"] is None or values["written"] is None
-
-
-def tokenizer_at(path: str) -> Tokenizer:
-    try:
-        return load_tokenizer(path)
-    except (FileNotFoundError, ValueError) as error:
-        raise SourceError(str(error)) from error
+def check_flags() -> None:
+    """Raises AuditError for flags that do not go together, before anything is read."""
+    run, text = RUN.value, RUN.value or DATA.value
+    wrong = {
+        "say either --tokenizer or --run": bool(TOKENIZER.value) == bool(run),
+        "--log, --written and --window are of a tokenizer": run and (LOG.value or WRITTEN.value or WINDOW.value),
+        "--save_log is of a run": SAVE_LOG.value and not run,
+        "say --data, of a text, or --written, or both": not (text or WRITTEN.value),
+        "--log, --window and --json want --data": not text and (LOG.value or WINDOW.value or JSON.value),
+    }
+    wrong |= {
+        f"{path}: there is no such folder": path and not Path(path).parent.is_dir()
+        for path in (JSON.value, SAVE_LOG.value)
+    }
+    for message, is_so in wrong.items():
+        if is_so:
+            raise AuditError(message)
 
 
 def given() -> list[RawDocument]:
@@ -84,7 +77,8 @@ def of_run(path: str) -> Audit:
 
 
 def main() -> None:
-    tokenizer = None if TOKENIZER.value is None else tokenizer_at(TOKENIZER.value)
+    check_flags()
+    tokenizer = None if TOKENIZER.value is None else given_tokenizer(TOKENIZER.value)
     if WRITTEN.value and tokenizer is not None:
         print(drift(tokenizer, (log.ids for log in read_log(Path(WRITTEN.value)))).line())
     if tokenizer is not None and DATA.value is None:

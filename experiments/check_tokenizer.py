@@ -10,14 +10,14 @@ from pathlib import Path
 from absl import flags
 
 from lexitok.config.flags import run
-from lexitok.data.readers import READERS, SourceError, matching_files
+from lexitok.data.given import given_files, given_tokenizer
+from lexitok.data.readers import READERS
 from lexitok.text.tokenizer_checks import check_tokenizer, describe
-from lexitok.text.tokenizer_files import load_tokenizer
 
 TOKENIZER = flags.DEFINE_string(
     "tokenizer", None, "A file or directory; see lexitok/text/tokenizer_files.py.", required=True
 )
-DATA = flags.DEFINE_string("data", None, "KIND:GLOB, of the kinds text, jsonl and parquet.", required=True)
+DATA = flags.DEFINE_string("data", None, "A file or a glob, or KIND:GLOB; compressed or not.", required=True)
 FIELD = flags.DEFINE_string("field", "text", "Of a record, that holds the text.")
 MAX_BYTES = flags.DEFINE_integer("max_bytes", 300_000, "Of each file; whole documents.", lower_bound=1)
 
@@ -33,15 +33,9 @@ def read(kind: str, path: Path) -> Iterator[bytes]:
 
 
 def main() -> None:
-    kind, _, pattern = DATA.value.partition(":")
-    if kind not in READERS:
-        raise SourceError(f"--data is {DATA.value!r}; it is KIND:GLOB, of the kinds {', '.join(READERS)}")
-    try:
-        tokenizer = load_tokenizer(TOKENIZER.value)
-    except (FileNotFoundError, ValueError) as error:
-        raise SourceError(str(error)) from error
+    files, tokenizer = given_files(DATA.value), given_tokenizer(TOKENIZER.value)
     print(describe(tokenizer.vocabulary))
-    for path in matching_files(pattern):
+    for kind, path in files:
         check = check_tokenizer(tokenizer, read(kind, path))
         print(f"{path.name}: {check.line()}")
         if not check.losses.exact:

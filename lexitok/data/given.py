@@ -1,9 +1,11 @@
-"""Files as they are given on a command line: documents without splits, caches or shuffling."""
+"""Files as they are given on a command line: documents without splits, caches or shuffling, and tokenizers."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from lexitok.data.readers import READERS, RawDocument, SourceError, matching_files
+from lexitok.text.tokenizer_files import load_tokenizer
+from lexitok.text.vocabulary import Tokenizer
 
 _KINDS = {".jsonl": "jsonl", ".parquet": "parquet"}  # by suffix, that of a compression apart; any other is text
 _COMPRESSED = (".xz", ".gz", ".zst", ".bz2")
@@ -49,6 +51,18 @@ def given_documents(given: str, field: str = "text", max_bytes: int = 0) -> Iter
                 return
             total += len(document.data)
             yield document
+
+
+def given_tokenizer(given: str) -> Tokenizer:
+    """The tokenizer in a file or directory.
+
+    Raises:
+      SourceError: there is none, or it is damaged.
+    """
+    try:
+        return load_tokenizer(given)
+    except (FileNotFoundError, ValueError) as error:
+        raise SourceError(str(error)) from error
 
 
 def _kind(path: Path) -> str:

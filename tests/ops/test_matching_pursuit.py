@@ -14,6 +14,7 @@ from lexitok.ops.matching_pursuit.largest import largest_products
 from lexitok.sharding import make_mesh
 
 T, N, D, K = 6, 40, 24, 5
+MANY = 600  # atoms, of which lists are made in parts and buckets
 
 
 def table(seed: int, *shape: int, spread: float = 0.0) -> np.ndarray:
@@ -206,7 +207,7 @@ def test_bfloat16_rows_are_taken_as_the_numbers_they_are():
 @pytest.mark.parametrize("rows", [13, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_mesh_changes_nothing(implementation, rows):
     """Targets are split over devices, more and fewer than those divide, with no transfer that was not asked for."""
-    targets, atoms = table(18, rows, D), table(19, N, D)
+    targets, atoms = table(18, rows, D), table(19, MANY, D)
     options = {"implementation": implementation, "shortlist": 8, "rounds": 2, "batch": 2}
     alone = matching_pursuit(targets, atoms, K, **options)
     with jax.set_mesh(make_mesh(data=2, fsdp=2, tensor=2)), jax.transfer_guard("disallow"):
@@ -275,7 +276,7 @@ def test_it_is_a_program_for_every_platform(implementation):
     """Nobody has them all at hand. Lists go through a processor's caches block by block, and on others all together,
     where each step of a loop is a wait."""
     options = (("shortlist", 16), ("rounds", 2)) if implementation == "shortlist" else ()
-    shapes = (jax.ShapeDtypeStruct((n, D), jnp.float32) for n in (64, N))
+    shapes = (jax.ShapeDtypeStruct((n, D), jnp.float32) for n in (64, MANY))
     traced = jax.jit(_pursue, static_argnums=range(2, 8)).trace(*shapes, 64, K, "gain", implementation, 32, options)
     loops = {
         platform: traced.lower(lowering_platforms=(platform,)).as_text().count("stablehlo.while")

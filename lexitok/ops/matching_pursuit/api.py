@@ -55,8 +55,8 @@ def matching_pursuit(
 
     `reference` considers every atom for every place. `shortlist` does so for nearly the best `shortlist` by a ridge
     regression, a list made anew in each of `rounds` rounds; where the list holds all atoms, the two agree. On 30,000
-    rows of Gemma 3 270M, with `k` = 64 on a CPU, it takes a sixth of the processor's time and leaves 1.7 % more by
-    `gain`, which is 0.9 % less than `reference` leaves by `cosine`; fewer rounds or shorter lists lose that.
+    rows of Gemma 3 270M, with `k` = 64 on a CPU, it takes a sixth of the processor's time and leaves 1.5 % more by
+    `gain`, which is 1.2 % less than `reference` leaves by `cosine` (`LOG.md`); fewer rounds or shorter lists lose that.
 
     On a mesh that is set (`jax.set_mesh`) targets are split over `data` and `fsdp`, and every device has all atoms.
 
@@ -68,7 +68,7 @@ def matching_pursuit(
       shortlist: atoms on a list, at least those that are chosen in one round.
       rounds: lists a target; at most `k`.
       batch: targets at once on a device. `reference` holds `batch · (3 · N + k · D)` numbers, `shortlist` on a CPU
-        `batch · (N + 2 · k · D)` and elsewhere `batch · D · shortlist` more.
+        `batch · (4096 + 16 · shortlist + 2 · k · D)`, and elsewhere `batch · (65536 + D · shortlist)` more.
 
     Raises:
       MatchingPursuitError: widths that differ, no atoms, rows with NaN or infinity (says which), a `k` or another

@@ -17,8 +17,8 @@ def largest_products(x_TxD: Array, atoms_NxD: Array, last_TxK: Array, count: int
 
     Where there are many more atoms, each bucket of them is represented by its largest product, and those are compared.
     With `_CANDIDATES` buckets for each place of the list, about one in 16 that belong on it is hidden by another, and
-    one that does not is there instead. Atoms are taken a part at a time: on a CPU, to write all products and to read
-    them again would take half as long as to make them.
+    one that does not is there instead. Atoms are taken a part at a time, so that a CPU has their products in its caches
+    and does not write them all to memory to read them again.
 
     Args:
       last_TxK: atoms that stand behind all others; -1 is none.

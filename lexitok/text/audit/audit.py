@@ -20,6 +20,7 @@ from lexitok.text.bits import bits_per_byte
 from lexitok.text.vocabulary import Tokenizer
 
 FORMAT = "lexitok audit 1"
+_SHOWN = 5  # documents that are named where there are more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Audit:
       documents: each by itself, in order.
       sha256: of the documents, each behind its length (8 bytes, little-endian).
       fingerprint: of the vocabulary.
-      miscounted: by the name of a miscount, what all tokens of text would be counted for.
+      miscounted: by the name of a miscount, what the tokens of text that were scored would be counted for.
+      counted: bytes that these tokens stand for, by themselves.
       claims: what was said of tokens' bytes; None where nothing was.
       window, of_window: tokens at which documents were to be cut, and the nats of those before; 0 where none was asked
         for.
@@ -40,6 +42,7 @@ class Audit:
     sha256: str
     fingerprint: str
     miscounted: dict[str, int]
+    counted: int
     claims: Claims | None
     window: int = 0
     of_window: float = math.nan
@@ -64,24 +67,20 @@ class Audit:
         """Bits per byte of what was scored, of all documents whose tokens are the text's; NaN without a model."""
         return _bpb(self._nats(), self.total("scored_bytes"))
 
-    def _nats(self) -> float:
-        return math.fsum(document.nats for document in self.documents if document.scored_bytes or not document.nbytes)
+    def _nats(self, of: str = "nats") -> float:
+        return math.fsum(getattr(document, of) for document in self.documents if document.counts)
 
     def mistaken(self) -> dict[str, dict[str, float | None]]:
         """By the name of a mistake, the bits per byte that it would give (None without a model), and per cent of what
         is right by which it would be off. Those that change nothing here are left out."""
-        nbytes, token_bytes = self.total("nbytes"), self.total("token_bytes")
-        ratios = {
-            name: token_bytes / count for name, count in self.miscounted.items() if count and count != token_bytes
-        }
-        if token_bytes and token_bytes != nbytes and all(document.is_whole for document in self.documents):
-            ratios["the tokens' bytes for the text's"] = nbytes / token_bytes
+        nbytes, scored = self.total("nbytes"), self.total("scored_bytes")
+        ratios = {n: self.counted / count for n, count in self.miscounted.items() if count and count != self.counted}
+        if self.counted and self.counted != scored:
+            ratios["the tokens' bytes for the text's"] = scored / self.counted
         found = {name: (self.bpb * ratio, 100 * (ratio - 1)) for name, ratio in ratios.items()}
         if not math.isnan(self.bpb) and self.bpb:
             others = {
-                "specials in the numerator": _bpb(
-                    self._nats() + math.fsum(d.special_nats for d in self.documents), self.total("scored_bytes")
-                ),
+                "specials in the numerator": _bpb(self._nats() + self._nats("special_nats"), scored),
                 "what was not scored in the denominator": _bpb(self._nats(), nbytes),
                 "the mean of the documents": _mean_of_documents(self.documents),
                 f"documents cut at {self.window} tokens, divided by their full length": _bpb(self.of_window, nbytes),
@@ -104,7 +103,7 @@ class Audit:
             **{name: self.total(name) for name in totals},
             "fraction_scored": self.fraction_scored,
             "nats": self._nats(),
-            "special_nats": math.fsum(document.special_nats for document in self.documents),
+            "special_nats": self._nats("special_nats"),
             "bpb": self.bpb,
             "bpb_is": "nats / (ln 2 * scored_bytes)",
             "mistakes": self.mistaken(),
@@ -147,11 +146,10 @@ class Audit:
     def _of_number(self) -> list[str]:
         if math.isnan(self.bpb):
             return []
-        specials = math.fsum(document.special_nats for document in self.documents)
         return [
             f"{self.bpb!r} bits per byte = {self._nats()!r} nats / (ln 2 * {self.total('scored_bytes')} bytes); "
             f"{100 * self.fraction_scored:.6g} % of the text is scored",
-            f"apart: {self.total('specials')} specials, {specials!r} nats",
+            f"apart: {self.total('specials')} specials, {self._nats('special_nats')!r} nats",
         ]
 
     def _of_mistakes(self) -> list[str]:
@@ -161,9 +159,6 @@ class Audit:
             bpb = "" if found["bpb"] is None else f"{found['bpb']:.4f} bits per byte, "
             lines.append(f"  {found['per_cent']:+8.2f} %  {bpb}{_said(name)}")
         return lines
-
-
-_SHOWN = 5  # documents
 
 
 def audit(
@@ -200,16 +195,19 @@ def audit(
         digest.update(len(data).to_bytes(8, "little") + data)
         of_document, text = audit_document(tokenizer, name, data, log, within)
         found.append(of_document)
-        used += np.bincount(text.ids, minlength=vocabulary.size)
+        if of_document.counts:
+            scored = slice(None) if text.nats is None else ~np.isnan(text.nats)
+            used += np.bincount(text.ids[scored], minlength=vocabulary.size)
         if text.nbytes is not None:
             kept.append((number, text))
-        if window and of_document.scored_bytes and text.nats is not None:
+        if window and of_document.counts and text.nats is not None:
             of_window.append(float(np.nansum(text.nats[:window])))
     return Audit(
         documents=tuple(found),
         sha256=digest.hexdigest(),
         fingerprint=vocabulary.fingerprint,
         miscounted={name: int(used @ way.lengths(vocabulary)) for name, way in MISCOUNTS.items()},
+        counted=int(used @ vocabulary.lengths),
         claims=check_claims(vocabulary, kept),
         window=window,
         of_window=math.fsum(of_window),
@@ -230,10 +228,10 @@ def _difference(document: DocumentAudit) -> list[str]:
     if document.space:
         return [f"{document.name}: a space stands before the text, one byte that it does not have"]
     if wrong is None:
-        return [f"{document.name}: cut; tokens stand for the first {document.token_bytes} of {document.nbytes} bytes"]
+        return [f"{document.name}: tokens stand for the first {document.token_bytes} of {document.nbytes} bytes"]
     return [
         f"{document.name}: token {wrong.index} (id {wrong.id}) stands for {wrong.token!r}, the text has {wrong.text!r} "
-        f"at byte {wrong.offset}" + ("" if document.scored_bytes else "; it is left out of bits per byte")
+        f"at byte {wrong.offset}" + ("" if document.counts else "; it is left out of bits per byte")
     ]
 
 

@@ -39,9 +39,9 @@ class DocumentAudit:
       token_bytes: that the tokens stand for, by themselves.
       wrong: the first token that stands for something else than the text; None where there is none.
       space: a space was put before the text: the tokens are right, and stand for one byte more.
-      is_whole: the tokens stand for all of the text, or they are the tokenizer's own for it.
+      counts: whether it is in a number of bits per byte: its tokens are the text's, or the tokenizer's own for it.
       scored_bytes: of the text, in tokens that were scored; all that tokens stand for, where no model was asked; 0
-        where tokens that stand for something else are not the tokenizer's own.
+        where it does not count.
       nats: of the tokens of text that were scored; NaN where no model was asked.
       specials, special_nats: tokens that are no text, of which those that were scored, and their nats.
     """
@@ -52,7 +52,7 @@ class DocumentAudit:
     token_bytes: int
     wrong: WrongToken | None
     space: bool
-    is_whole: bool
+    counts: bool
     scored_bytes: int
     nats: float
     specials: int
@@ -93,9 +93,11 @@ def audit_document(
     tokens = vocabulary.decode(text.ids)
     space = len(tokens) > 0 and tokens == b" " + data
     wrong = None if space or data.startswith(tokens) else _first_wrong(vocabulary, text.ids, tokens, data)
-    shares = vocabulary.lengths[text.ids].astype(np.int64)
-    if space or (wrong is not None and own):  # what each of the tokenizer's own tokens stands for in the raw text
-        shares = _shares(vocabulary, text.ids, encoding) if own else _without_first_byte(shares)
+    if own:
+        shares = _shares(vocabulary, text.ids, encoding)
+    else:
+        shares = vocabulary.lengths[text.ids].astype(np.int64)
+        shares = _without_first_byte(shares) if space else shares
     scored = np.ones(len(text.ids), bool) if text.nats is None else ~np.isnan(text.nats)
     return DocumentAudit(
         name=name,
@@ -104,8 +106,8 @@ def audit_document(
         token_bytes=len(tokens),
         wrong=wrong,
         space=space,
-        is_whole=own or space or tokens == data,
-        scored_bytes=0 if wrong is not None and not own else int(shares[scored].sum()),
+        counts=own or wrong is None,
+        scored_bytes=int(shares[scored].sum()) if own or wrong is None else 0,
         nats=math.nan if text.nats is None else math.fsum(text.nats[scored]),
         specials=len(apart.ids),
         special_nats=math.nan if apart.nats is None else math.fsum(apart.nats[~np.isnan(apart.nats)]),

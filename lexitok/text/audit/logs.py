@@ -75,8 +75,10 @@ def _log(record: dict[str, Any]) -> TokenLog:
         raise AuditError(f"it has {sorted(record)}, and no ids")
     nats = None
     if "logprobs" in record:
-        logprobs = np.array([np.nan if x is None else float(x) for x in record["logprobs"]], np.float64)
-        if (bad := np.flatnonzero((logprobs > 0) | np.isinf(logprobs))).size:
+        said = record["logprobs"]
+        logprobs = np.array([np.nan if x is None else float(x) for x in said], np.float64)
+        is_none = np.array([x is None for x in said], bool)
+        if (bad := np.flatnonzero((logprobs > 0) | ~(np.isfinite(logprobs) | is_none))).size:
             raise AuditError(f"logprobs[{bad[0]}] is {logprobs[bad[0]]}, which is no logarithm of a probability")
         nats = -logprobs
     return TokenLog(ids, nats, nbytes)

@@ -95,7 +95,7 @@ def test_a_planted_miscount_is_named(name):
     assert wrong > 0 and claims.differing == wrong and claims.explained[name] == wrong
     assert [other for other, n in claims.explained.items() if n == wrong] == [name]
     number, at, i, said, there = claims.first
-    assert said == lengths[i] and there == exact[i] and PIECES.encode(TEXTS[number][1]).ids[at - 0] == i
+    assert said == lengths[i] and there == exact[i] and PIECES.encode(TEXTS[number][1]).ids[at] == i
     per_cent = found.mistaken()[name]["per_cent"]
     assert per_cent == pytest.approx(100 * (exact[ids].sum() / lengths[ids].sum() - 1))
     assert found.mistaken()[name]["bpb"] == pytest.approx(found.bpb * (1 + per_cent / 100))
@@ -114,6 +114,37 @@ def test_what_specials_and_means_and_cuts_would_give():
     assert mistakes["the mean of the documents"]["bpb"] == pytest.approx(mean)
     cut = mistakes["documents cut at 3 tokens, divided by their full length"]
     assert cut["bpb"] == pytest.approx(12 / (math.log(2) * nbytes)) and cut["per_cent"] < -50
+
+
+def test_mistakes_are_about_what_was_scored():
+    """A token that no model was asked of is in no number, and so in no miscount of it; a text that is left out neither,
+    nor are its specials."""
+    (one, *_), own = logs(), PIECES.encode(TEXTS[0][1]).ids
+    one.nats[1] = np.nan  # the first token of text
+    other = TokenLog(np.array([*PIECES.encode(b"no").ids, 1]), np.ones(3))
+    found = audit(PIECES, [TEXTS[0], ("other", b"yes")], [one, other])
+    exact, marked = PIECES.vocabulary.lengths, MISCOUNTS["mark as written"].lengths(PIECES.vocabulary)
+    assert found.total("scored_bytes") == exact[own[1:]].sum()
+    per_cent = found.mistaken()["mark as written"]["per_cent"]
+    assert per_cent == pytest.approx(100 * (exact[own[1:]].sum() / marked[own[1:]].sum() - 1))
+    assert found.to_json()["special_nats"] == one.nats[-1]
+
+
+class Trims(Pieces):
+    """A tokenizer that drops white space at the end: its tokens are the text's beginning, and stand for all of it."""
+
+    def encode(self, data: bytes) -> Encoding:
+        encoding = super().encode(data.rstrip())
+        nbytes = encoding.nbytes.copy()
+        nbytes[-1] += len(data) - len(data.rstrip())
+        return dataclasses.replace(encoding, nbytes=nbytes, lossy=data != data.rstrip())
+
+
+def test_what_a_tokenizer_drops_at_the_end_is_not_cut():
+    """The denominator is the raw text."""
+    found = audit(Trims(), [("spaced", b"the cats  ")])
+    assert not found.lossless and found.fraction_scored == 1
+    assert found.mistaken()["the tokens' bytes for the text's"]["per_cent"] == pytest.approx(25)
 
 
 def test_a_log_that_is_cut_is_of_what_it_has():
@@ -177,6 +208,7 @@ def test_logs_come_back_as_they_were(tmp_path):
         ('{"ids": [[1]]}', "ids is no list of integers"),
         ('{"ids": [1], "logprobs": [0.5]}', r"logprobs\[0\] is 0.5, which is no logarithm"),
         ('{"ids": [1], "logprobs": [-Infinity]}', "no logarithm"),
+        ('{"ids": [1], "logprobs": [NaN]}', r"logprobs\[0\] is nan, which is no logarithm"),
         ('{"ids": [1, 2], "logprobs": [-0.5]}', "there are 2 ids and 1 nats"),
         ('{"ids": [1], "bytes": ["a"]}', "bytes is no list of integers"),
         ('{"ids": [99999999999999999999]}', "1 is no document"),
